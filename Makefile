@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+# Every target gets the machine ready by itself (scripts/setup); `make` alone lists them.
+
+PYTHON := .venv/bin/python
+# Worker processes and further options of pytest: make test PYTEST_ARGS='-k pin -x'
+JOBS ?= auto
+PYTEST_ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint unit pytest py36 sandbox rpm clean setup
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+demo: setup ## a make-believe AlmaLinux 9.2 host registers, upgrades, goes to FIPS and comes back
+	@$(PYTHON) -m tests.sandbox.demo
+
+test: lint pytest py36 ## lint, all tests on real dnf, rpm and gpg, and the library's on Python 3.6
+
+lint: setup ## ruff, mypy --strict on the library, vermin for Python 3.6
+	@$(PYTHON) -m ruff check --quiet .
+	@$(PYTHON) -m mypy
+	@$(PYTHON) -m vermin --target=3.6- --violations --no-tips --quiet tuxcare_lib dnf-plugins
+
+unit: setup ## the library's unit tests alone, in seconds
+	@$(PYTHON) -m pytest -q tests/unit $(PYTEST_ARGS)
+
+sandbox: setup ## the vendor's services and hosts to try commands on by hand, until Ctrl-C
+	@$(PYTHON) -m tests.sandbox.interactive
+
+rpm: setup ## build/rpm/…/dnf-plugin-tuxcare-….rpm
+	@scripts/build-rpm
+
+clean: ## removes what make made in this folder (the sandbox's packages stay in ~/.cache/tuxcare-sandbox)
+	rm -rf .venv .venv-py36 build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --- parts of the above ---------------------------------------------------------------------------------------------
+
+setup:
+	@scripts/setup
+
+pytest: lint
+	@$(PYTHON) -m pytest -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
+
+py36: pytest
+	@status=0; scripts/setup py36 || status=$$?; \
+	if [ $$status -eq 3 ]; then echo "The library's unit tests on Python 3.6 are skipped."; \
+	elif [ $$status -ne 0 ]; then exit $$status; \
+	else .venv-py36/bin/python -B -m pytest -q -p no:cacheprovider tests/unit; fi

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The file that dnf loads: the hooks that hold a registered host on its release, and the `dnf tuxcare` command.
+
+Thin on purpose. On a host that is not registered it looks at a few names in the file system and is done: nothing of ours
+is imported, nothing can hinder a transaction. On a registered one everything that fails is turned into dnf's own error,
+because dnf logs any other exception of a hook and goes on (FACTS 7).
+"""
+
+import logging
+import os
+import sys
+
+import dnf
+import dnf.cli
+import dnf.exceptions
+import libdnf.conf
+
+logger = logging.getLogger('dnf.plugin')
+
+_STATE = 'var/lib/tuxcare/registration.json'
+_SIGNS_OF_OURS = (_STATE, 'var/lib/tuxcare/before.json', 'var/lib/tuxcare/journal')
+_STAMP = b'\n#tuxcare'
+
+
+class TuxcarePlugin(dnf.Plugin):
+    """The hooks. None of them raises before `resolved`: reading commands go on whatever is broken."""
+
+    name = 'tuxcare'
+
+    @classmethod
+    def read_config(cls, conf):
+        """An unreadable configuration must not end every dnf command; on a registered host the guard tells what is wrong."""
+        try:
+            parser = super(TuxcarePlugin, cls).read_config(conf)
+            if parser.has_section('main') and parser.has_option('main', 'enabled'):
+                parser.getboolean('main', 'enabled')
+            return parser
+        except (dnf.exceptions.Error, RuntimeError, ValueError):
+            return libdnf.conf.ConfigParser()
+
+    def __init__(self, base, cli):
+        super(TuxcarePlugin, self).__init__(base, cli)
+        self._guard = None
+        self._failure = None
+        if cli is not None:
+            cli.register_command(TuxcareCommand)
+            if 'tuxcare' in sys.argv:
+                logging.getLogger('dnf').addFilter(_without_secrets)
+
+    def pre_config(self):
+        self._attempt(self._start)
+
+    def config(self):
+        if self._guard:
+            self._attempt(lambda: self._guard.look_at_repositories(self.base))
+
+    def sack(self):
+        if self._guard:
+            self._attempt(lambda: self._guard.hide(self.base))
+
+    def resolved(self):
+        self._last_word(lambda: self._guard.check_plan(self.base))
+
+    def pre_transaction(self):
+        self._last_word(lambda: self._guard.check_rpm(self.base))
+
+    def _start(self):
+        root = _root(self.base.conf)
+        if _is_registered(root, self.base.conf.reposdir):
+            from tuxcare_lib.adapter.guard import Guard
+            from tuxcare_lib.rootfs import Root
+            self._guard = Guard(Root(root), self.base.conf)
+            self._guard.inject(self.base.conf.substitutions)
+
+    def _attempt(self, step):
+        """A failure is kept for the last word, which refuses; here it must not stop a command that only reads."""
+        try:
+            step()
+        except Exception as error:  # fails closed: whatever it is, no transaction passes
+            self._guard = None
+            self._failure = str(error) or type(error).__name__
+
+    def _last_word(self, step):
+        if self._guard is not None:
+            self._attempt_last(step)
+        if self._failure is not None:
+            raise dnf.exceptions.Error('tuxcare: {}'.format(self._failure))
+
+    def _attempt_last(self, step):
+        guard = self._guard
+        self._attempt(step)
+        self._guard = guard
+
+
+def _root(conf):
+    """The root whose repository files dnf really reads: the installroot where it has them, else the host (PIN 1)."""
+    top = os.path.abspath(conf.installroot)
+    inside = any(os.path.abspath(folder).startswith(top.rstrip('/') + '/') for folder in conf.reposdir)
+    return top if inside else '/'
+
+
+def _is_registered(root, folders):
+    """Whether anything on this root says that dnf tuxcare registered it: our state, or our stamp in a repository file."""
+    if any(os.path.lexists(os.path.join(root, sign)) for sign in _SIGNS_OF_OURS):
+        return True
+    return any(_has_stamp(os.path.join(folder, name)) for folder in folders if os.path.isdir(folder)
+               for name in os.listdir(folder) if name.endswith('.repo'))
+
+
+def _has_stamp(path):
+    try:
+        with open(path, 'rb') as stream:
+            return _STAMP in stream.read(1 << 20)
+    except OSError:
+        return False
+
+
+def _without_secrets(record):
+    """dnf writes its whole command line into its log before any hook runs: the licence key is taken out there."""
+    try:
+        from tuxcare_lib import cli
+    except ImportError:
+        return False  # without the library nothing can tell what is secret in it
+    for secret in cli.secrets_in(sys.argv):
+        record.msg = record.getMessage().replace(secret, '(hidden)')
+        record.args = ()
+    return True
+
+
+class TuxcareCommand(dnf.cli.Command):
+    """`dnf tuxcare VERB`: dnf's phases around the library's verbs."""
+
+    aliases = ('tuxcare',)
+    summary = 'TuxCare Enterprise Support for AlmaLinux: register, status, FIPS'
+
+    def set_argparser(self, parser):
+        try:
+            from tuxcare_lib import cli
+        except ImportError as error:
+            raise dnf.exceptions.Error('tuxcare: its library cannot be loaded ({}). Run: dnf --disableplugin=tuxcare '
+                                       'reinstall dnf-plugin-tuxcare'.format(error))
+        for option in cli.all_options():
+            kind = {'metavar': option.metavar} if option.metavar else {'action': 'store_true'}
+            parser.add_argument(*option.flags, dest='tuxcare_' + option.dest, help=option.help, **kind)
+        parser.add_argument('tuxcare_words', nargs='*', metavar='VERB', help='what to do')
+        self.cli.optparser.format_help = lambda: cli.help_text(cli.verb_in(self.base.args))
+
+    def pre_configure(self):
+        from tuxcare_lib.adapter.verb import DnfVerb
+        self._verb = DnfVerb(self.cli, self.opts, _root(self.base.conf))
+
+    def configure(self):
+        self._verb.configure()
+
+    def run(self):
+        self._verb.run()
+
+    def run_transaction(self):
+        self._verb.run_transaction()

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line as data: verbs, their options, their help. Pure; docs/commands.md is compared with it by a test."""
+
+from typing import Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
+
+from tuxcare_lib.errors import UsageError
+
+
+class Option(NamedTuple):
+    """An option. `metavar` is None for one that takes no value."""
+
+    flags: Tuple[str, ...]
+    dest: str
+    help: str
+    metavar: Optional[str] = None
+
+
+class Verb(NamedTuple):
+    """What may follow `dnf tuxcare`. `words` are the forms of what follows the verb; `packages` marks a dnf transaction."""
+
+    name: str
+    summary: str
+    options: Tuple[Option, ...]
+    words: Tuple[str, ...] = ()
+    changes: bool = False
+    needs_root: bool = False
+
+
+JSON = Option(('--json',), 'json', 'print one JSON document on standard output and nothing else there')
+DRY_RUN = Option(('--dry-run',), 'dry_run', 'print what would be done, as a diff of each file; change nothing')
+
+VERBS = (
+    Verb('register', 'register this host and put it on the vetted repositories', (
+        Option(('-l', '--license-key'), 'license_key', 'the licence key (visible to every user while the command runs)', 'KEY'),
+        Option(('--license-key-file',), 'license_key_file', 'read the licence key from FILE, or from standard input (-)', 'FILE'),
+        Option(('--product',), 'product', 'the product that the key is for: esu or essential', 'PRODUCT'),
+        Option(('--pin',), 'pin', 'the release to hold the host on, where the product leaves a choice', 'X.Y'),
+        Option(('--fips',), 'fips', 'install the FIPS 140-3 validated packages and turn FIPS mode on as well'),
+        Option(('--replace',), 'replace', 'register again with this key; the old seat is given back afterwards'),
+        DRY_RUN, JSON), changes=True, needs_root=True),
+    Verb('unregister', 'give the seat back and restore everything that registering changed', (
+        Option(('--local',), 'local', 'do not tell the service: for one that is gone, or a key that expired'),
+        DRY_RUN, JSON), changes=True, needs_root=True),
+    Verb('status', 'show registration, release and pin, repositories and FIPS mode', (JSON,)),
+    Verb('fips', 'install the FIPS 140-3 validated packages and turn FIPS mode on', (DRY_RUN, JSON),
+         ('enable',), changes=True, needs_root=True),
+    Verb('repos', 'show or change which mirrors the operating system\'s repositories use', (DRY_RUN, JSON),
+         ('diff', 'switch', 'revert'), changes=True, needs_root=True),
+    Verb('recover', 'undo a change that was cut off', (JSON,), changes=True, needs_root=True),
+)  # type: Tuple[Verb, ...]
+
+_COMMON = '''dnf's own options (-y, --assumeno, -q, --installroot DIR, --setopt) keep their meaning; man dnf has them all.'''
+
+
+class Options(NamedTuple):
+    """A parsed command line. `given` has every option of ours, None or False where it was not given."""
+
+    verb: Optional[Verb]
+    words: Tuple[str, ...]
+    given: Dict[str, object]
+
+    def flag(self, dest: str) -> bool:
+        """Whether an option without value was given."""
+        return bool(self.given.get(dest))
+
+    def value(self, dest: str) -> Optional[str]:
+        """An option's value; None where it was not given."""
+        value = self.given.get(dest)
+        return None if value is None else str(value)
+
+
+def all_options() -> List[Option]:
+    """Every option once, in the order of the verbs."""
+    seen = {}  # type: Dict[str, Option]
+    for verb in VERBS:
+        for option in verb.options:
+            seen.setdefault(option.dest, option)
+    return list(seen.values())
+
+
+def find(name: str) -> Optional[Verb]:
+    """The verb of that name."""
+    return next((verb for verb in VERBS if verb.name == name), None)
+
+
+def check(words: Sequence[str], given: Dict[str, object]) -> Options:
+    """What was asked for, if it exists. Raises UsageError."""
+    if not words:
+        _refuse_options(given, (), 'dnf tuxcare')
+        return Options(None, (), given)
+    verb = find(words[0])
+    if verb is None:
+        raise UsageError('There is no verb {!r}.'.format(words[0]), 'Verbs: {}; see `dnf tuxcare`.'.format(
+            ', '.join(known.name for known in VERBS)))
+    _refuse_options(given, verb.options, 'dnf tuxcare ' + verb.name)
+    rest = tuple(words[1:])
+    if verb.words and (len(rest) != 1 or rest[0] not in verb.words):
+        raise UsageError('`dnf tuxcare {}` needs one of: {}.'.format(verb.name, ', '.join(verb.words)),
+                         'See `dnf tuxcare {} --help`.'.format(verb.name))
+    if rest and not verb.words:
+        raise UsageError('`dnf tuxcare {}` takes no {!r}.'.format(verb.name, rest[0]),
+                         'See `dnf tuxcare {} --help`.'.format(verb.name))
+    return Options(verb, rest, given)
+
+
+def _refuse_options(given: Dict[str, object], allowed: Iterable[Option], command: str) -> None:
+    known = {option.dest for option in allowed}
+    for option in all_options():
+        if given.get(option.dest) not in (None, False) and option.dest not in known:
+            raise UsageError('`{}` has no option {}.'.format(command, option.flags[-1]), 'See `{} --help`.'.format(command))
+
+
+def overview() -> str:
+    """What `dnf tuxcare` alone prints."""
+    lines = ['TuxCare Enterprise Support for AlmaLinux', '', 'usage: dnf tuxcare VERB [options]', '']
+    for verb in VERBS:
+        name = '{} {}'.format(verb.name, '|'.join(verb.words)).strip()
+        lines.append('  {:<26} {}'.format(name, verb.summary))
+    return '\n'.join(lines + ['', '`dnf tuxcare VERB --help` tells the options of a verb.'])
+
+
+def help_text(name: Optional[str]) -> str:
+    """A verb's help; the overview where there is no such verb."""
+    verb = find(name or '')
+    if verb is None:
+        return overview() + '\n'
+    form = '{} {}'.format(verb.name, '|'.join(verb.words)).strip()
+    lines = ['usage: dnf tuxcare {} [options]'.format(form), '', verb.summary[0].upper() + verb.summary[1:] + '.', '', 'options:']
+    for option in verb.options:
+        flags = ', '.join(option.flags) + (' ' + option.metavar if option.metavar else '')
+        lines.append('  {:<28} {}'.format(flags, option.help))
+    return '\n'.join(lines + ['', _COMMON]) + '\n'
+
+
+def verb_in(arguments: Sequence[str]) -> Optional[str]:
+    """The verb in a raw command line, for its help: the first word after `tuxcare` that is one."""
+    words = list(arguments)
+    after = words[words.index('tuxcare') + 1:] if 'tuxcare' in words else []
+    return next((word for word in after if find(word)), None)
+
+
+def secrets_in(arguments: Sequence[str]) -> List[str]:
+    """The values of -l and --license-key in a raw command line, however they are joined or abbreviated."""
+    found = []  # type: List[str]
+    for position, word in enumerate(arguments):
+        name, joined, value = word.partition('=')
+        if joined and len(name) > 4 and '--license-key'.startswith(name):
+            found.append(value)
+        elif word == '-l' or (len(word) > 4 and '--license-key'.startswith(word)):
+            found += arguments[position + 1:position + 2]
+        elif word.startswith('-l') and not word.startswith('--'):
+            found.append(word[2:].lstrip('='))
+    return [value for value in found if value]

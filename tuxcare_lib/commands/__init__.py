@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The verbs, one module each: `run(context)` gives a Report. Shared here is what each of them stands on."""
+
+import contextlib
+from typing import Callable, Iterator, Mapping, NamedTuple
+
+from tuxcare_lib import journal, lock
+from tuxcare_lib.catalogue import Catalogue
+from tuxcare_lib.cli import Options
+from tuxcare_lib.console import Console
+from tuxcare_lib.model import Request, Response
+from tuxcare_lib.rootfs import Root
+from tuxcare_lib.settings import Settings
+
+
+class Context(NamedTuple):
+    """Everything a verb may touch, as arguments. `now` is the time as ISO 8601 UTC; `wait` whether to wait for the lock."""
+
+    root: Root
+    catalogue: Catalogue
+    settings: Settings
+    console: Console
+    options: Options
+    architecture: str
+    environment: Mapping[str, str]
+    send: Callable[[Request], Response]
+    now: Callable[[], str]
+    wait: bool = True
+
+
+@contextlib.contextmanager
+def exclusive(context: Context) -> Iterator[None]:
+    """One command at a time; what an earlier one left half done is undone first (DESIGN 4, rule 4)."""
+    with lock.held(context.root, context.wait, context.console.warn):
+        if journal.is_open(context.root):
+            verb = journal.undo(context.root)
+            context.console.warn('An earlier `{}` was cut off; its changes were undone.'.format(verb))
+        yield

@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`dnf tuxcare recover`: undo what was cut off. Every other changing verb does this by itself before it starts."""
+
+from tuxcare_lib import journal, lock
+from tuxcare_lib.commands import Context
+from tuxcare_lib.model import Report
+
+
+def run(context: Context) -> Report:
+    """Undo an open operation. Raises RecoveryError where the way back fails as well."""
+    with lock.held(context.root, context.wait, context.console.warn):
+        verb = journal.undo(context.root) if journal.is_open(context.root) else None
+    line = 'Nothing was cut off.' if verb is None else '`{}` was cut off; its changes were undone.'.format(verb)
+    return Report((line,), {'command': 'recover', 'exit_status': 0, 'changed': verb is not None, 'undone': verb})

@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`dnf tuxcare register`: check, ask the service, prove the token, then change files: whole or not at all."""
+
+import contextlib
+import os
+import stat
+import sys
+from typing import Iterator, List, Optional, Tuple
+
+from tuxcare_lib import enrolment, executor, facts as gathering, journal, licence, messages, planner, registration
+from tuxcare_lib.commands import Context, exclusive
+from tuxcare_lib.enrolment import Enquiry, Enrolment
+from tuxcare_lib.errors import EntitlementError, LicenceKeyError, TuxcareError, UsageError
+from tuxcare_lib.host import REGISTRATION, TOKEN, Facts
+from tuxcare_lib.model import Change, Image, LicenceKey, Plan, Report, Token
+from tuxcare_lib.planner import Supported, Wish
+from tuxcare_lib.report import plan_report
+from tuxcare_lib.settings import hosts_without_tls
+
+_GREATEST_KEY_FILE = 4096
+
+
+def run(context: Context) -> Report:
+    """Register the host. Raises the tree of errors; then nothing is changed and no seat is taken, or it says so."""
+    wish = Wish(context.options.value('product'), context.options.value('pin'))
+    facts = gathering.gather(context.root, context.architecture)
+    planner.check_host(facts, context.catalogue, wish)
+    key = _given_key(context)
+    replace = context.options.flag('replace')
+    if facts.is_registered and not replace:
+        return _already(facts)
+    if facts.by_vendors_tool:
+        raise UsageError('This host was registered by the vendor\'s own tool, not by dnf tuxcare.',
+                         'Take that back first (`tuxctl -d`), then register.')
+    if context.options.flag('dry_run'):
+        return _dry_run(context, facts, wish, key)
+    key = key or _asked_key(context)
+    for host in hosts_without_tls(context.settings):
+        context.console.warn('{} is addressed by plain HTTP: the token can be read on the way.'.format(host))
+    with exclusive(context):
+        return _register(context, wish, key)
+
+
+def _register(context: Context, wish: Wish, key: LicenceKey) -> Report:
+    facts = gathering.gather(context.root, context.architecture)  # anew: somebody may have held the lock
+    host = planner.check_host(facts, context.catalogue, wish)
+    if facts.registration is not None:
+        return _replace(context, facts, host, wish, key) if context.options.flag('replace') else _already(facts)
+    enquiry = _enquiry(context, facts, host, wish, key)
+    outcome = executor.converse(enrolment.enrol(enquiry, key), context.send, context.console.ask)
+    with _seat(context, enquiry, outcome.token):
+        changes = _settle(context, facts, host, outcome)
+    return _report(context, host, outcome, [change.path for change in changes])
+
+
+def _enquiry(context: Context, facts: Facts, host: Supported, wish: Wish, key: Optional[LicenceKey]) -> Enquiry:
+    trees = planner.check_repositories(facts, context.catalogue, host.family)
+    hinted = licence.hinted_product(key, context.catalogue.products.values()) if key else None
+    return planner.enquiry(facts, context.catalogue, context.settings, host, trees, wish, hinted)
+
+
+@contextlib.contextmanager
+def _seat(context: Context, enquiry: Enquiry, token: Token) -> Iterator[None]:
+    """The seat goes back where anything fails between the token and the last file, an interrupt included (rule 6)."""
+    try:
+        yield
+    except BaseException as error:
+        returned = executor.converse(enrolment.give_back(enquiry.settings, token, enquiry.host_name),
+                                     context.send, context.console.ask)
+        note = messages.SEAT_RETURNED if returned else messages.SEAT_TAKEN
+        if isinstance(error, TuxcareError):
+            error.remedy = '{} {}'.format(error.remedy, note).strip()
+        else:
+            context.console.warn(note)
+        raise
+
+
+def _settle(context: Context, facts: Facts, host: Supported, outcome: Enrolment) -> List[Change]:
+    """Files and the trusted key, together or not at all."""
+    from tuxcare_lib import keyring, rpmdb  # gpg and rpm: a host that is only told "already registered" needs neither
+    key = keyring.check(outcome.signing_key, context.settings.gpg_key_fingerprint)
+    trusted = rpmdb.has_key(context.root, key.fingerprint)
+    changes = planner.registration_changes(
+        facts, context.catalogue, context.settings, host, outcome._replace(signing_key=key.armored), context.now(),
+        key_imported=not trusted)
+    journal.apply(context.root, 'dnf tuxcare register', changes,
+                  finish=lambda: None if trusted else rpmdb.import_key(context.root, key.binary))
+    return changes
+
+
+def _report(context: Context, host: Supported, outcome: Enrolment, paths: List[str]) -> Report:
+    product = context.catalogue.products[outcome.product]
+    lines = [messages.INSTALLED,
+             '{} for {} {}: the host is held on {}.'.format(product.title, host.family.title, host.entry.release, host.pin)]
+    return Report(tuple(lines), {
+        'command': 'register', 'exit_status': 0, 'changed': True, 'registered': True, 'product': outcome.product,
+        'release': str(host.entry.release), 'pin': str(host.pin), 'repositories': list(outcome.repositories),
+        'files': sorted(paths)})
+
+
+def _already(facts: Facts) -> Report:
+    document = {'command': 'register', 'exit_status': 0, 'changed': False, 'registered': True,
+                'product': facts.registration.product if facts.registration else None}
+    return Report((messages.ALREADY_REGISTERED, messages.REPLACE_HINT), document)
+
+
+def _replace(context: Context, facts: Facts, host: Supported, wish: Wish, key: LicenceKey) -> Report:
+    """A new key proved and written before the old seat goes (rule 6)."""
+    record = facts.registration
+    assert record is not None
+    enquiry = planner.enquiry(facts, context.catalogue, context.settings, host, (), wish,
+                              licence.hinted_product(key, context.catalogue.products.values()))
+    old = facts.images[TOKEN]
+    outcome = executor.converse(enrolment.enrol(enquiry, key), context.send, context.console.ask)
+    with _seat(context, enquiry, outcome.token):
+        if outcome.product != record.product:
+            raise EntitlementError('The new key is for {}, this host is registered for {}.'.format(
+                outcome.product, record.product), 'Run `dnf tuxcare unregister` first.')
+        renewed = record._replace(registered_at=context.now(), host_name=facts.host_name)
+        journal.apply(context.root, 'dnf tuxcare register --replace', [
+            Change(TOKEN, old, Image((outcome.token.secret + '\n').encode('ascii'), 0o600), True),
+            Change(REGISTRATION, Image(registration.render(record), 0o644), Image(registration.render(renewed), 0o644))])
+    if old is not None and not _let_go(context, facts.variable(TOKEN), record.host_name):
+        context.console.warn('The old registration could not be given back. ' + messages.SEAT_TAKEN)
+    return _report(context, host, outcome, [REGISTRATION, TOKEN])
+
+
+def _let_go(context: Context, value: str, host_name: str) -> bool:
+    if not Token.PATTERN.match(value):
+        return False
+    return bool(executor.converse(enrolment.give_back(context.settings, Token(value), host_name),
+                                  context.send, context.console.ask))
+
+
+def _dry_run(context: Context, facts: Facts, wish: Wish, key: Optional[LicenceKey]) -> Report:
+    """The plan, for the product asked for or hinted at, else the first that the release offers; nothing is asked of the service."""
+    host = planner.check_host(facts, context.catalogue, wish)
+    if facts.registration is not None:
+        return plan_report('register', Plan(('POST ' + context.settings.register_url,), (
+            Change(TOKEN, facts.images[TOKEN], Image(b'', 0o600), True),)))
+    enquiry = _enquiry(context, facts, host, wish, key)
+    product = enquiry.asked or enquiry.hinted or host.products[0].id
+    repositories = tuple(entry.id for entry in context.catalogue.repositories if product in entry.products)
+    assumed = Enrolment(Token('TOKEN'), product, repositories, enquiry.trees, b'')
+    changes = planner.registration_changes(facts, context.catalogue, context.settings, host, assumed, context.now(), True)
+    return plan_report('register', Plan(
+        requests=_requests(context, enquiry, repositories), changes=tuple(changes),
+        notes=('Product assumed: {}; the service decides. Repositories that do not answer will be left out.'.format(
+            context.catalogue.products[product].title),)))
+
+
+def _requests(context: Context, enquiry: Enquiry, repositories: Tuple[str, ...]) -> Tuple[str, ...]:
+    paths = [enrolment.tree_path(enquiry.family, tree) for tree in ('BaseOS',) + enquiry.trees]
+    paths += [entry.path for entry in enquiry.repositories if entry.id in repositories]
+    asked = ['POST ' + context.settings.register_url]
+    for path in dict.fromkeys(paths):
+        asked.append('GET {}/{}'.format(context.settings.repo_url, enrolment.expand(
+            path, enquiry.release, enquiry.architecture, Token('TOKEN'))))
+    return tuple(asked + ['GET ' + context.settings.gpg_key_url])
+
+
+def _given_key(context: Context) -> Optional[LicenceKey]:
+    """The key from the command line, a file, standard input or the environment; None where none was given."""
+    argument, path = context.options.value('license_key'), context.options.value('license_key_file')
+    if argument is not None and path is not None:
+        raise UsageError('-l and --license-key-file exclude each other.', 'Give the key once.')
+    if argument is not None:
+        context.console.warn(messages.KEY_ON_COMMAND_LINE)
+        return licence.parse(argument)
+    if path is not None:
+        return licence.parse(_decoded(_key_file(context, path)))
+    value = context.environment.get('TUXCARE_LICENSE_KEY')
+    return licence.parse(value) if value is not None else None
+
+
+def _asked_key(context: Context) -> LicenceKey:
+    typed = context.console.secret('Licence key: ')
+    if typed is None:
+        raise LicenceKeyError('No licence key was given, and there is no terminal to ask on.',
+                              'Give --license-key-file FILE (or -), or set TUXCARE_LICENSE_KEY.')
+    return licence.parse(typed)
+
+
+def _key_file(context: Context, path: str) -> bytes:
+    if path == '-':
+        return sys.stdin.buffer.read(_GREATEST_KEY_FILE + 1)
+    try:
+        with open(path, 'rb') as stream:
+            status = os.fstat(stream.fileno())
+            if stat.S_ISREG(status.st_mode) and status.st_mode & 0o044:
+                context.console.warn('{} can be read by other users; chmod 600 it.'.format(path))
+            return stream.read(_GREATEST_KEY_FILE + 1)
+    except (OSError, ValueError) as error:
+        reason = os.strerror(error.errno or 0) if isinstance(error, OSError) else 'not a file name'
+        raise LicenceKeyError('The licence key cannot be read from {}: {}.'.format(path, reason),
+                              'Name a file that holds the key alone.')
+
+
+def _decoded(data: bytes) -> str:
+    if len(data) > _GREATEST_KEY_FILE:
+        raise LicenceKeyError('The licence key file is larger than {} bytes.'.format(_GREATEST_KEY_FILE),
+                              'Name a file that holds the key alone.')
+    return data.decode('utf-8', 'replace')

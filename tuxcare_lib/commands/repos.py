@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`dnf tuxcare repos diff|switch|revert`: what registering does to the operating system's repository files, by itself."""
+
+from typing import List
+
+from tuxcare_lib import facts as gathering, journal, messages, planner
+from tuxcare_lib.commands import Context, exclusive
+from tuxcare_lib.errors import DeclinedError, NotRegisteredError
+from tuxcare_lib.host import Facts
+from tuxcare_lib.model import Change, Plan, Report
+from tuxcare_lib.planner import Wish
+from tuxcare_lib.report import change_document, change_lines, plan_report
+
+_WARNING = ('On the community\'s mirrors clients without plugins (PackageKit, image builders) are not held on {} any more, '
+            'and a move past it cannot be undone.')
+
+
+def run(context: Context) -> Report:
+    """Show or change the repository files."""
+    word = context.options.words[0]
+    facts = gathering.gather(context.root, context.architecture)
+    if word == 'diff':
+        return _diff(context, facts)
+    if facts.registration is None:
+        raise NotRegisteredError('This host is not registered.', messages.REGISTER_HINT)
+    if context.options.flag('dry_run'):
+        return plan_report('repos ' + word, Plan(changes=tuple(_changes(context, facts, word))))
+    with exclusive(context):
+        return _apply(context, gathering.gather(context.root, context.architecture), word)
+
+
+def _diff(context: Context, facts: Facts) -> Report:
+    """What `switch` (or `register`) would change now; on a host that is switched, nothing."""
+    if facts.registration is None:
+        host = planner.check_host(facts, context.catalogue, Wish())
+        planner.check_repositories(facts, context.catalogue, host.family)
+    changes = planner.switch_changes(facts, context.catalogue, context.settings)
+    lines = [line for change in changes for line in change_lines(change)]
+    return Report(tuple(lines) or (messages.NOTHING_TO_DO,), {
+        'command': 'repos diff', 'exit_status': 0, 'files': [change_document(change) for change in changes]})
+
+
+def _changes(context: Context, facts: Facts, word: str) -> List[Change]:
+    assert facts.registration is not None
+    if word == 'revert':
+        return planner.reverted_changes(facts, facts.registration)
+    return planner.switched_again(facts, context.catalogue, context.settings, facts.registration)
+
+
+def _apply(context: Context, facts: Facts, word: str) -> Report:
+    changes = _changes(context, facts, word)
+    document = {'command': 'repos ' + word, 'exit_status': 0, 'changed': bool(changes),
+                'files': sorted(change.path for change in changes)}
+    if not changes:
+        return Report((messages.NOTHING_TO_DO,), document)
+    assert facts.registration is not None
+    if word == 'revert':
+        warning = _WARNING.format(facts.registration.pin)
+        if not context.console.ask(warning + ' Go on?'):
+            raise DeclinedError('Nothing was changed.')
+    journal.apply(context.root, 'dnf tuxcare repos ' + word, changes)
+    files = [change.path for change in changes if change.path.endswith('.repo')]
+    return Report(tuple('Changed {}'.format(path) for path in files), document)

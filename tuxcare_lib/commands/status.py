@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`dnf tuxcare status`: what a person wants to know in five seconds, and the same as JSON."""
+
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+
+from tuxcare_lib import boot, facts as gathering, fips, journal, messages, report, repofile
+from tuxcare_lib.commands import Context
+from tuxcare_lib.errors import NotRegisteredError
+from tuxcare_lib.fips import Boot
+from tuxcare_lib.host import RELEASEVER, Facts
+from tuxcare_lib.model import PackageSet, Report
+
+
+class Repository(NamedTuple):
+    """A repository of the vendor, or of the operating system with the mirror that it uses."""
+
+    id: str
+    enabled: bool
+    vetted: bool
+
+
+def run(context: Context) -> Report:
+    """Exit status 0 where the host is registered, 3 where not."""
+    facts = gathering.gather(context.root, context.architecture)
+    state = boot.read(context.root)
+    repositories = _repositories(context, facts)
+    mode = _fips_mode(facts, context, state)
+    todo = _next(context, facts, repositories, mode)
+    status = 0 if facts.is_registered else NotRegisteredError.status
+    return Report(_table(context, facts, state, repositories, mode, todo), _document(
+        facts, state, repositories, mode, todo, status), status)
+
+
+def _repositories(context: Context, facts: Facts) -> List[Repository]:
+    """The vendor's repositories and the operating system's trees, by what their live URLs are."""
+    families = tuple(context.catalogue.families.values())
+    found = []
+    for file in facts.repository_files:
+        community = {tree.section: tree for tree in repofile.trees(file.document, families)}
+        for section in file.document.sections:
+            ours = any(url.startswith(context.settings.repo_url + '/') for url in repofile.urls_of(section))
+            tree = community.get(section.name)
+            if ours or (tree is not None and tree.name):
+                found.append(Repository(section.name, repofile.is_enabled(section), ours))
+    return found
+
+
+def _package_set(facts: Facts, context: Context) -> Optional[PackageSet]:
+    record = facts.registration
+    if record is None or record.product != 'esu':
+        return None
+    return context.catalogue.package_set(record.family, record.pin, facts.architecture)
+
+
+def _fips_mode(facts: Facts, context: Context, state: Boot) -> str:
+    """'on', 'off', 'pending' (the next boot turns it on), 'not validated' (on, with another kernel), 'not available'."""
+    wanted = _package_set(facts, context)
+    if state.mode_on:
+        validated = wanted is not None and fips.kernel_image(wanted).endswith('-' + state.running_kernel)
+        return 'on' if validated else 'not validated'
+    if fips.will_be_on(state):
+        return 'pending'
+    return 'off' if wanted is not None else 'not available'
+
+
+def _next(context: Context, facts: Facts, repositories: List[Repository], mode: str) -> List[str]:
+    todo = []
+    if journal.is_open(context.root):
+        todo.append('An operation was cut off: run `dnf tuxcare recover`.')
+    if not facts.is_registered:
+        todo.append(messages.REGISTER_HINT)
+    if facts.by_vendors_tool:
+        todo.append('Set up by the vendor\'s own tool; nothing to do.')
+    if facts.registration and any(not repository.vetted and repository.enabled for repository in repositories):
+        todo.append('Repositories of the community are enabled: run `dnf tuxcare repos switch`.')
+    if mode == 'pending':
+        todo.append('Reboot: FIPS mode is on from then.')
+    if mode == 'not validated':
+        todo.append('FIPS mode is on, but the running kernel is not the validated one: run `dnf tuxcare fips enable`.')
+    return todo
+
+
+def _table(context: Context, facts: Facts, state: Boot, repositories: List[Repository], mode: str,
+           todo: List[str]) -> Tuple[str, ...]:
+    record = facts.registration
+    if record:
+        registered = '{}, since {}'.format(context.catalogue.products[record.product].title, record.registered_at[:10])
+    else:
+        registered = 'by the vendor\'s own tool' if facts.by_vendors_tool else 'no'
+    pin = record.pin if record else facts.variable(RELEASEVER) or None
+    release = '{}, {}'.format(facts.os_title, 'held on {}'.format(pin) if pin else 'not held on a minor release')
+    words = {'pending': 'off until the next boot', 'not validated': 'on, not validated'}
+    fips_words = '{} (running kernel {})'.format(words.get(mode, mode), state.running_kernel or 'unknown')
+    return report.table((('Registered', registered), ('Release', release),
+                         ('Repositories', _repository_words(repositories)), ('FIPS mode', fips_words),
+                         ('Next', '\n'.join(todo) or messages.NOTHING_TO_DO)))
+
+
+def _repository_words(repositories: List[Repository]) -> str:
+    rows = []
+    for title, vetted in (('vetted', True), ('community', False)):
+        names = [repository.id for repository in repositories if repository.enabled and repository.vetted == vetted]
+        if names:
+            rows.append('{}: {}'.format(title, ' '.join(names)))
+    return '\n'.join(rows) or 'none'
+
+
+def _document(facts: Facts, state: Boot, repositories: List[Repository], mode: str, todo: List[str],
+              status: int) -> Dict[str, Any]:
+    record = facts.registration
+    return {
+        'command': 'status', 'exit_status': status, 'registered': facts.is_registered,
+        'registered_by': 'dnf tuxcare' if record else 'vendor' if facts.by_vendors_tool else None,
+        'product': record.product if record else None, 'registered_at': record.registered_at if record else None,
+        'family': facts.os_id, 'architecture': facts.architecture, 'release': facts.version_id,
+        'pin': str(record.pin) if record else facts.variable(RELEASEVER) or None,
+        'repositories': [repository._asdict() for repository in repositories],
+        'fips': {'mode': mode, 'running_kernel': state.running_kernel, 'default_kernel': state.default_kernel,
+                 'crypto_policy': state.policy},
+        'next': todo}

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`dnf tuxcare unregister`: the seat given back, then every file as it was before. Packages stay."""
+
+from tuxcare_lib import enrolment, executor, facts as gathering, journal, messages, planner
+from tuxcare_lib.commands import Context, exclusive
+from tuxcare_lib.errors import ServiceError, UsageError
+from tuxcare_lib.host import TOKEN, Facts
+from tuxcare_lib.model import Plan, Report, Token
+from tuxcare_lib.report import plan_report
+
+_LOCAL = '`dnf tuxcare unregister --local` cleans this host without the service.'
+
+
+def run(context: Context) -> Report:
+    """Unregister. Raises ServiceError (nothing changed), ConflictError (the same), or the file system's errors."""
+    facts = gathering.gather(context.root, context.architecture)
+    if facts.by_vendors_tool:
+        raise UsageError('This host was registered by the vendor\'s own tool, not by dnf tuxcare.', 'Use `tuxctl -d`.')
+    if facts.registration is None:
+        return Report((messages.NOT_REGISTERED,), {'command': 'unregister', 'exit_status': 0, 'changed': False,
+                                                   'registered': False})
+    if context.options.flag('dry_run'):
+        return _dry_run(context, facts)
+    with exclusive(context):
+        return _unregister(context)
+
+
+def _dry_run(context: Context, facts: Facts) -> Report:
+    changes, notes = planner.unregistration_changes(facts)
+    requests = () if context.options.flag('local') else ('POST ' + context.settings.unregister_url,)
+    return plan_report('unregister', Plan(requests, tuple(changes), notes=tuple(notes)))
+
+
+def _unregister(context: Context) -> Report:
+    facts = gathering.gather(context.root, context.architecture)
+    record = facts.registration
+    if record is None:
+        return run(context)
+    changes, notes = planner.unregistration_changes(facts)  # a conflict stops before the seat is gone
+    returned = False if context.options.flag('local') else _give_back(context, facts)
+    from tuxcare_lib import rpmdb  # rpm: only where something is really taken back
+    journal.apply(context.root, 'dnf tuxcare unregister', changes, finish=lambda: rpmdb.remove_key(
+        context.root, record.signing_key) if record.key_imported else None)
+    seat = messages.SEAT_RETURNED if returned else messages.SEAT_TAKEN
+    drift = messages.DRIFT.format(record.pin)
+    return Report((messages.DEREGISTERED, seat, drift) + tuple(notes), {
+        'command': 'unregister', 'exit_status': 0, 'changed': True, 'registered': False, 'seat_returned': returned,
+        'files': sorted(change.path for change in changes), 'notes': notes})
+
+
+def _give_back(context: Context, facts: Facts) -> bool:
+    """Whether the service took the seat back; one that does not know the token has none to take."""
+    value = facts.variable(TOKEN)
+    assert facts.registration is not None
+    if not Token.PATTERN.match(value):
+        raise ServiceError('The token in {} is missing or damaged, so the seat cannot be given back.'.format(TOKEN), _LOCAL)
+    try:
+        executor.converse(enrolment.de_register(context.settings, Token(value), facts.registration.host_name),
+                          context.send, context.console.ask)
+    except ServiceError as error:
+        error.remedy = '{} {}'.format(error.remedy, _LOCAL).strip()
+        raise
+    return True

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The person at the terminal, if there is one. Without one nothing ever waits for an answer."""
+
+import getpass
+import sys
+from typing import Callable, Optional
+
+from tuxcare_lib.errors import DeclinedError
+
+
+class Console:
+    """Asks and says. `assume` answers every question (dnf's -y and --assumeno); None asks the person."""
+
+    def __init__(self, say: Callable[[str], None], warn: Callable[[str], None], assume: Optional[bool] = None) -> None:
+        self.say = say
+        self.warn = warn
+        self._assume = assume
+
+    @staticmethod
+    def is_interactive() -> bool:
+        """Whether a person can answer."""
+        return bool(sys.stdin and sys.stdin.isatty() and sys.stderr and sys.stderr.isatty())
+
+    def ask(self, question: str) -> bool:
+        """Yes or no. Raises DeclinedError where nobody can be asked."""
+        if self._assume is not None:
+            return self._assume
+        if not self.is_interactive():
+            raise DeclinedError(question, 'There is no terminal to answer on; run it on one, or give -y.')
+        sys.stderr.write(question + ' [y/N]: ')
+        sys.stderr.flush()
+        return sys.stdin.readline().strip().lower() in ('y', 'yes')
+
+    def secret(self, prompt: str) -> Optional[str]:
+        """A line typed without echo; None where nobody can be asked."""
+        return getpass.getpass(prompt) if self.is_interactive() else None

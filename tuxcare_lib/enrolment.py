@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The dialogue with the vendor's service, without I/O: a generator yields requests and is sent the responses.
+
+    register -> token -> what does the token open? -> signing key -> Enrolment
+
+Every field of an answer is checked before it can reach a file or another address (DESIGN 4, rule 7). Whatever fails once a
+token is there gives its seat back before the error goes on (rule 6). An error of the transport is thrown into the generator.
+"""
+
+import json
+import re
+from typing import Any, Dict, Generator, NamedTuple, Optional, Tuple, Union
+
+from tuxcare_lib import messages
+from tuxcare_lib.errors import EntitlementError, ServiceError, SigningKeyError, TuxcareError
+from tuxcare_lib.model import Family, LicenceKey, Product, Release, RepositoryEntry, Request, Response, Token
+from tuxcare_lib.settings import Settings
+
+_REPOMD = 'repodata/repomd.xml'
+_REPOMD_LIMIT = 4 * 1024 * 1024
+_KEY_LIMIT = 128 * 1024
+
+
+class Question(NamedTuple):
+    """Asked of a person; the answer sent back is a bool. Where nobody can be asked the caller throws DeclinedError."""
+
+    text: str
+
+
+Dialogue = Generator[Union[Request, Question], Any, Any]
+
+
+class Enquiry(NamedTuple):
+    """Who registers, and for what. `asked` is the product that the user named, `hinted` the one of the key's prefix."""
+
+    settings: Settings
+    family: Family
+    release: Release
+    architecture: str
+    host_name: str
+    offered: Tuple[Product, ...]
+    asked: Optional[str]
+    hinted: Optional[str]
+    repositories: Tuple[RepositoryEntry, ...]
+    trees: Tuple[str, ...]
+
+
+class Enrolment(NamedTuple):
+    """What came of it: the token, the product it is proved for, and which repositories and trees answered 200."""
+
+    token: Token
+    product: str
+    repositories: Tuple[str, ...]
+    trees: Tuple[str, ...]
+    signing_key: bytes
+
+
+def enrol(enquiry: Enquiry, key: LicenceKey) -> Dialogue:
+    """Register and prove the token. Returns an Enrolment; raises ServiceError and its kin, the seat given back."""
+    token = yield from _register(enquiry, key)
+    try:
+        seen = {}  # type: Seen
+        product = yield from _prove_product(enquiry, token, seen)
+        trees = yield from _served_trees(enquiry, token, seen)
+        repositories = yield from _served_repositories(enquiry, token, product, seen)
+        signing_key = yield from _signing_key(enquiry.settings)
+    except TuxcareError as error:
+        returned = yield from give_back(enquiry.settings, token, enquiry.host_name)
+        error.remedy = '{} {}'.format(error.remedy, messages.SEAT_RETURNED if returned else messages.SEAT_TAKEN).strip()
+        raise
+    return Enrolment(token, product, repositories, trees, signing_key)
+
+
+def give_back(settings: Settings, token: Token, host_name: str) -> Dialogue:
+    """De-register a token. Returns whether the service took the seat back; never raises for its refusal."""
+    try:
+        response = yield Request('POST', settings.unregister_url, 'give the seat back',
+                                 {'token': token.secret, 'host_name': host_name})
+    except ServiceError:
+        return False
+    return response.status == 200
+
+
+def de_register(settings: Settings, token: Token, host_name: str) -> Dialogue:
+    """De-register a token. Raises ServiceError where the service does not confirm it; a token it does not know is gone."""
+    response = yield Request('POST', settings.unregister_url, 'give the seat back',
+                             {'token': token.secret, 'host_name': host_name})
+    if response.status not in (200, 404):
+        raise refusal(response, 'the de-registration')
+    return response.status == 200
+
+
+def expand(path: str, release: Release, architecture: str, token: Token) -> str:
+    """A repository's path with dnf's variables filled in."""
+    values = {'tuxcare_releasever': str(release), 'tuxcare_token': token.secret, 'basearch': architecture}
+    return re.sub(r'\$(\w+)', lambda match: values[match.group(1)], path)
+
+
+def tree_path(family: Family, tree: str) -> str:
+    """A vetted tree's path below the service's repository URL (FACTS 2)."""
+    return '{}/$tuxcare_releasever/$tuxcare_token/{}/$basearch/os/'.format(family.vetted_path, tree)
+
+
+def _register(enquiry: Enquiry, key: LicenceKey) -> Dialogue:
+    response = yield Request('POST', enquiry.settings.register_url, 'register this host',
+                             {'key': key.secret, 'host_name': enquiry.host_name})
+    if response.status != 200:
+        raise refusal(response, 'the registration')
+    value = _json_object(response).get('token')
+    if not isinstance(value, str) or not Token.PATTERN.match(value):
+        raise ServiceError('The service answered the registration with a token that cannot be one; a seat may be taken.',
+                           'Ask the vendor, or look at register_url in the configuration.', response.status)
+    return Token(value)
+
+
+def refusal(response: Response, what: str) -> ServiceError:
+    """An error for an answer that is not 200; the service's own words are cleaned, cut and marked as such."""
+    said = _error_word(response)
+    if said == 'invalid-key':
+        return ServiceError('The service does not know this licence key.', 'Compare it with the one the vendor sent you.',
+                            response.status)
+    if said == 'key-limit-reached':
+        return ServiceError('All seats of this licence key are taken.',
+                            'Unregister another host, or ask the vendor for more seats.', response.status)
+    words = ' (the server said: {})'.format(said) if said else ''
+    if response.status in (429, 503):
+        return ServiceError('The service is busy and put off {}: HTTP {}{}.'.format(what, response.status, words),
+                            'Try again in a few minutes.', response.status)
+    if response.status >= 500:
+        return ServiceError('The service failed at {}: HTTP {}{}.'.format(what, response.status, words),
+                            'Try again later.', response.status)
+    return ServiceError('The service refused {}: HTTP {}{}.'.format(what, response.status, words),
+                        'Check the licence key and the addresses in the configuration.', response.status)
+
+
+def _error_word(response: Response) -> str:
+    try:
+        word = _json_object(response).get('error', '')
+    except ServiceError:
+        return ''
+    return re.sub(r'[^ -~]+', ' ', word)[:80].strip() if isinstance(word, str) else ''
+
+
+def _json_object(response: Response) -> Dict[str, Any]:
+    try:
+        document = json.loads(response.body.decode('utf-8'))
+    except (ValueError, RecursionError):
+        document = None
+    if not isinstance(document, dict):
+        raise ServiceError('The service did not answer with a JSON object.',
+                           'A proxy or a login page may stand in between; check register_url.', response.status)
+    return document
+
+
+Seen = Dict[str, int]
+
+
+def _probe(enquiry: Enquiry, token: Token, path: str, what: str, seen: Seen) -> Dialogue:
+    """The HTTP status of a repository's index. A page that is no index counts as 404: a portal answers 200 to everything."""
+    if path in seen:
+        return seen[path]
+    url = '{}/{}{}'.format(enquiry.settings.repo_url, expand(path, enquiry.release, enquiry.architecture, token), _REPOMD)
+    response = yield Request('GET', url, what, limit=_REPOMD_LIMIT)
+    seen[path] = 404 if response.status == 200 and b'<repomd' not in response.body else response.status
+    return seen[path]
+
+
+def _prove_product(enquiry: Enquiry, token: Token, seen: Seen) -> Dialogue:
+    """FACTS 1: ESU is 200 on the ESU repository; Essential is 403 there AND 200 on the vetted BaseOS."""
+    products = {product.id for product in enquiry.offered}
+    base = yield from _probe(enquiry, token, tree_path(enquiry.family, 'BaseOS'), 'prove the vetted BaseOS', seen)
+    if base != 200:
+        raise ServiceError('The token does not open the vetted {} {} repository: HTTP {}.'.format(
+            enquiry.family.title, enquiry.release, base), 'Try again in a few minutes, then ask the vendor.', base)
+    esu_entry = next(entry for entry in enquiry.repositories if entry.products == ('esu',) and not entry.fips)
+    esu = yield from _probe(enquiry, token, esu_entry.path, 'prove the ESU repository', seen)
+    if esu == 200 and 'esu' in products:
+        return _agreed(enquiry, 'esu')
+    if (enquiry.asked or enquiry.hinted) == 'esu':
+        raise EntitlementError(
+            'Entitlement missing: the token does not open the ESU repository (HTTP {}).'.format(esu),
+            'If this key is for Essential Support, say --product essential; otherwise ask the vendor.', esu)
+    if 'essential' not in products:
+        raise EntitlementError('Entitlement missing: release {} is available for ESU alone.'.format(enquiry.release),
+                               'Ask the vendor for an ESU key.', esu)
+    if esu != 403 and 'esu' in products:
+        sure = yield Question('The ESU repository answered HTTP {}, so the product is undecided. '
+                              'Register this host for Essential Support?'.format(esu))
+        if not sure:
+            raise EntitlementError('The product is undecided and was not confirmed.', 'Try again later.', esu)
+    return _agreed(enquiry, 'essential')
+
+
+def _agreed(enquiry: Enquiry, proved: str) -> str:
+    if enquiry.asked == 'essential' and proved == 'esu':
+        # What it opens is the proof; a host of that key would be held on its release.
+        raise EntitlementError('The key is for ESU, not for Essential Support.', 'Say --product esu.')
+    return proved
+
+
+def _served_trees(enquiry: Enquiry, token: Token, seen: Seen) -> Dialogue:
+    served = []
+    for tree in enquiry.trees:
+        status = yield from _probe(enquiry, token, tree_path(enquiry.family, tree), 'look for the vetted ' + tree, seen)
+        if status == 200:
+            served.append(tree)
+    return tuple(served)
+
+
+def _served_repositories(enquiry: Enquiry, token: Token, product: str, seen: Seen) -> Dialogue:
+    served = []
+    for entry in enquiry.repositories:
+        if product in entry.products:
+            status = yield from _probe(enquiry, token, entry.path, 'look for ' + entry.id, seen)
+            if status == 200:
+                served.append(entry.id)
+    return tuple(served)
+
+
+def _signing_key(settings: Settings) -> Dialogue:
+    response = yield Request('GET', settings.gpg_key_url, 'fetch the signing key', limit=_KEY_LIMIT)
+    if response.status != 200:
+        raise SigningKeyError('The signing key could not be fetched: HTTP {} from {}.'.format(
+            response.status, settings.gpg_key_url), 'Check gpg_key_url in the configuration.')
+    return response.body  # type: ignore[no-any-return]

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a host is: read once, through its root, without changing anything."""
+
+import os
+import platform
+import re
+import shlex
+from typing import Dict, List, Optional, Tuple
+
+from tuxcare_lib import inifile, registration, repofile
+from tuxcare_lib.errors import Problem, TuxcareError
+from tuxcare_lib.host import (BEFORE, MARKER, REGISTRATION, RELEASEVER, REPOSITORY_FOLDERS, SIGNING_KEY, TOKEN,
+                              TUXCARE_REPO, Facts, RepositoryFile)
+from tuxcare_lib.model import Image, Release
+from tuxcare_lib.rootfs import Root
+
+def gather(root: Root, architecture: Optional[str] = None) -> Facts:
+    """Read the host below `root`. Raises FileSystemError or StateError where something of ours cannot be read."""
+    release_file = _os_release(root)
+    files, problems = _repository_files(root)
+    data = root.read(REGISTRATION)
+    record = registration.parse(data) if data is not None else None
+    return Facts(
+        root=root.path, os_id=release_file.get('ID', ''),
+        os_title=release_file.get('PRETTY_NAME') or release_file.get('NAME') or 'an unknown system',
+        release=Release.parse(release_file.get('VERSION_ID', '')), version_id=release_file.get('VERSION_ID', ''),
+        architecture=architecture or platform.machine(), host_name=_host_name(root),
+        repository_files=files, problems=problems,
+        images={path: root.image(path) for path in (TOKEN, RELEASEVER, MARKER, TUXCARE_REPO, SIGNING_KEY)},
+        registration=record,
+        kept=registration.parse_kept(root.read(BEFORE)) if record is not None and os.geteuid() == 0 else ())
+
+
+def _os_release(root: Root) -> Dict[str, str]:
+    """os-release(5): shell assignments; /usr/lib/os-release where /etc has none."""
+    text = root.text('/etc/os-release')
+    if text is None:
+        text = root.text('/usr/lib/os-release') or ''
+    values = {}
+    for match in re.finditer(r'^([A-Z][A-Z0-9_]*)=(.*)$', text, re.M | re.A):
+        try:
+            values[match.group(1)] = ''.join(shlex.split(match.group(2)))
+        except ValueError:
+            continue  # a broken quote: as if the line were not there
+    return values
+
+
+def _host_name(root: Root) -> str:
+    """The name that takes the seat: the running system's, or an image's own where it has one."""
+    if root.is_host:
+        return platform.node()
+    return (root.text('/etc/hostname') or '').split('\n')[0].strip() or platform.node()
+
+
+def _repository_files(root: Root) -> Tuple[Tuple[RepositoryFile, ...], Tuple[Problem, ...]]:
+    files = []  # type: List[RepositoryFile]
+    problems = []  # type: List[Problem]
+    for folder in REPOSITORY_FOLDERS:
+        for name in root.names(folder):
+            if name.endswith('.repo'):
+                path = '{}/{}'.format(folder, name)
+                problem = _link_problem(root, path)
+                image = None if problem else _image(root, path, problems)
+                if problem:
+                    problems.append(Problem(path, 0, problem))
+                elif image is not None:
+                    document = inifile.parse(inifile.decode(image.data))
+                    problems += repofile.problems(path, document)
+                    files.append(RepositoryFile(path, image, document))
+    return tuple(files), tuple(problems)
+
+
+def _image(root: Root, path: str, problems: List[Problem]) -> Optional[Image]:
+    if root.kind(path) == 'folder':
+        problems.append(Problem(path, 0, 'this is a folder, not a file'))
+        return None
+    try:
+        return root.image(path)
+    except TuxcareError as error:
+        problems.append(Problem(path, 0, str(error)))
+        return None
+
+
+def _link_problem(root: Root, path: str) -> str:
+    """A link within /etc is followed and kept; one that dangles or leads out of /etc is nobody's to write through."""
+    if not root.is_link(path):
+        return ''
+    target = root.resolve(path)
+    if root.kind(target) == '':
+        return 'the symbolic link dangles: {} does not exist'.format(target)
+    if not target.startswith('/etc/'):
+        return 'the symbolic link leads out of /etc, to {}'.format(target)
+    return ''

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""FIPS 140-3: which packages make a host's validated set, and what has to be done beside installing them. Pure.
+
+FACTS 4: enable the repository, install the set, make its kernel the default, turn the mode on, reboot.
+"""
+
+from typing import Iterable, List, NamedTuple, Optional, Tuple
+
+from tuxcare_lib import host as places
+from tuxcare_lib import inifile
+from tuxcare_lib.catalogue import Catalogue
+from tuxcare_lib.errors import HostError, NotRegisteredError
+from tuxcare_lib import messages
+from tuxcare_lib.host import Facts
+from tuxcare_lib.model import Change, PackageSet
+
+
+class Boot(NamedTuple):
+    """What boots, and in which mode: read from the running system and its boot loader."""
+
+    running_kernel: str
+    mode_on: bool
+    default_kernel: str
+    arguments: str
+    policy: str
+
+
+class Installed(NamedTuple):
+    """An installed package as far as the set is concerned."""
+
+    name: str
+    architecture: str
+    nevra: str
+
+
+def package_set(facts: Facts, catalogue: Catalogue) -> PackageSet:
+    """The host's validated set. Raises NotRegisteredError or HostError."""
+    record = facts.registration
+    if record is None:
+        raise NotRegisteredError('This host is not registered.', messages.REGISTER_HINT)
+    found = catalogue.package_set(record.family, record.pin, facts.architecture)
+    if 'esu' != record.product or found is None:
+        sets = ['{} {} {}'.format(catalogue.families[entry.family].title, entry.release, entry.architecture)
+                for entry in catalogue.package_sets]
+        raise HostError('There is no FIPS-validated set for {} {} on {} with {}.'.format(
+            catalogue.families[record.family].title, record.pin, facts.architecture,
+            catalogue.products[record.product].title), 'There is one with {} for: {}.'.format(
+                catalogue.products['esu'].title, ', '.join(sets)))
+    return found
+
+
+def name_of(nevr: str) -> str:
+    """The name in NAME-[EPOCH:]VERSION-RELEASE."""
+    return nevr.rsplit('-', 2)[0]
+
+
+def specs(wanted: PackageSet, installed: Iterable[Installed]) -> Tuple[str, ...]:
+    """The packages to install, as NEVRA; i686 companions only where that package is installed as i686 (multilib)."""
+    have = {(package.name, package.architecture) for package in installed}
+    chosen = ['{}.{}'.format(nevr, wanted.architecture) for nevr in (wanted.kernel,) + wanted.modules]
+    for architecture in wanted.multilib:
+        chosen += ['{}.{}'.format(nevr, architecture) for nevr in wanted.modules
+                   if any((name, architecture) in have for name in _companions(name_of(nevr)))]
+    return tuple(chosen)
+
+
+def _companions(name: str) -> Tuple[str, ...]:
+    """Names under which a module is installed for another architecture: the package itself or its libraries."""
+    return name, name + '-libs'
+
+
+def kernel_image(wanted: PackageSet) -> str:
+    """The path of the validated kernel, as the boot loader names it (FACTS 4)."""
+    version = wanted.kernel[len(name_of(wanted.kernel)) + 1:].split(':')[-1]
+    return '/boot/vmlinuz-{}.{}'.format(version, wanted.architecture)
+
+
+def commands(wanted: PackageSet, boot: Boot) -> Tuple[Tuple[str, ...], ...]:
+    """What still has to be run, in order; nothing where the host boots into FIPS mode already."""
+    steps = []  # type: List[Tuple[str, ...]]
+    image = kernel_image(wanted)
+    if boot.default_kernel != image:
+        steps.append(('grubby', '--set-default=' + image))
+    if not will_be_on(boot):
+        steps.append(('fips-mode-setup', '--enable'))
+    return tuple(steps)
+
+
+def will_be_on(boot: Boot) -> bool:
+    """Whether the next boot of the default kernel is in FIPS mode."""
+    return 'fips=1' in boot.arguments.split() and boot.policy.startswith('FIPS')
+
+
+def repository_change(facts: Facts) -> Optional[Change]:
+    """tuxcare.repo with the FIPS repository enabled; None where it is already, or the service has none."""
+    image = facts.images[places.TUXCARE_REPO]
+    if image is None:
+        return None
+    document = inifile.parse(inifile.decode(image.data))
+    for section in document.sections:
+        option = section.option('enabled')
+        if section.name == 'tuxcare-fips' and option and option.value != '1':
+            text = document.edited({option.start: ['enabled=1\n']}).render()
+            return Change(places.TUXCARE_REPO, image, image._replace(data=inifile.encode(text), mtime_ns=None))
+    return None

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A host as a value: where things are on it, and what was read there. `facts` fills it in."""
+
+from typing import Dict, NamedTuple, Optional, Tuple
+
+from tuxcare_lib import inifile
+from tuxcare_lib.errors import Problem
+from tuxcare_lib.inifile import Document
+from tuxcare_lib.model import Image, Release
+
+STATE_FOLDER = '/var/lib/tuxcare'
+REGISTRATION = STATE_FOLDER + '/registration.json'
+BEFORE = STATE_FOLDER + '/before.json'
+# dnf's own default of `reposdir`.
+REPOSITORY_FOLDERS = ('/etc/yum.repos.d', '/etc/yum/repos.d', '/etc/distro.repos.d')
+VARIABLES = '/etc/dnf/vars'
+TOKEN = VARIABLES + '/tuxcare_token'
+RELEASEVER = VARIABLES + '/tuxcare_releasever'
+MARKER = '/etc/tuxcare-release'
+TUXCARE_REPO = '/etc/yum.repos.d/tuxcare.repo'
+SIGNING_KEY = '/etc/pki/rpm-gpg/RPM-GPG-KEY-TuxCare'
+
+
+class Registration(NamedTuple):
+    """The registration. `release` is what was installed when it was made, `pin` what the host is held on.
+
+    `key_imported`: the signing key was not trusted before. `reverted`: the administrator ran `repos revert`.
+    """
+
+    product: str
+    family: str
+    release: Release
+    pin: Release
+    architecture: str
+    host_name: str
+    registered_at: str
+    repositories: Tuple[str, ...]
+    signing_key: str
+    key_imported: bool
+    reverted: bool = False
+
+
+class Kept(NamedTuple):
+    """One file that we changed: as it was, and as we left it. `secret` ones keep no after-image."""
+
+    path: str
+    before: Optional[Image]
+    after: Optional[Image]
+    secret: bool
+
+
+class RepositoryFile(NamedTuple):
+    """A .repo file: `path` as dnf finds it, its image, its document."""
+
+    path: str
+    image: Image
+    document: Document
+
+
+class Facts(NamedTuple):
+    """A host as it is now. `problems` tell why repository files cannot be changed; images are of the files that we own."""
+
+    root: str
+    os_id: str
+    os_title: str
+    release: Optional[Release]
+    version_id: str
+    architecture: str
+    host_name: str
+    repository_files: Tuple[RepositoryFile, ...]
+    problems: Tuple[Problem, ...]
+    images: Dict[str, Optional[Image]]
+    registration: Optional[Registration]
+    kept: Tuple[Kept, ...]
+
+    @property
+    def is_registered(self) -> bool:
+        """Whether the host has our registration or the vendor's tool's token."""
+        return self.registration is not None or self.images[TOKEN] is not None
+
+    @property
+    def by_vendors_tool(self) -> bool:
+        """Whether the vendor's own tool set this host up: its signs are there and none of ours."""
+        return self.registration is None and self.images[TOKEN] is not None
+
+    def variable(self, path: str) -> str:
+        """A dnf variable's value as dnf reads it: the first line; empty where there is none."""
+        image = self.images[path]
+        return '' if image is None else inifile.decode(image.data).split('\n', 1)[0]

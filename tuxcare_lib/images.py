@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files as JSON, for the journal and the before-images."""
+
+import base64
+from typing import Any, Dict, Optional
+
+from tuxcare_lib.model import Image
+
+
+def to_json(image: Optional[Image]) -> Optional[Dict[str, Any]]:
+    """An image as JSON; bytes are base64."""
+    if image is None:
+        return None
+    return {'data': base64.b64encode(image.data).decode('ascii'), 'mode': image.mode, 'uid': image.uid,
+            'gid': image.gid, 'mtime_ns': image.mtime_ns,
+            'xattrs': {name: base64.b64encode(value).decode('ascii') for name, value in image.xattrs}}
+
+
+def from_json(document: Optional[Dict[str, Any]]) -> Optional[Image]:
+    """The inverse of `to_json`. Raises KeyError, TypeError or ValueError where the document is not one."""
+    if document is None:
+        return None
+    xattrs = tuple((name, base64.b64decode(value)) for name, value in sorted(document['xattrs'].items()))
+    return Image(base64.b64decode(document['data']), int(document['mode']), int(document['uid']),
+                 int(document['gid']), xattrs, document['mtime_ns'])

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files change whole or not at all: a write-ahead journal of before-images.
+
+    begin    before-images and the list of files go into /var/lib/tuxcare/journal.new, everything synced to disk;
+             one rename makes it /var/lib/tuxcare/journal: from here on the operation is open
+    apply    each file is replaced atomically
+    commit   one rename to /var/lib/tuxcare/journal.done: the operation is over; then it is removed
+    undo     every file gets its before-image back, in reverse order; then as commit
+
+Killed before the first rename: nothing has happened. Killed between the two: `undo` on the next command restores.
+Killed after the second: everything has happened. The folder is 0700 and its files 0600, since a before-image may be secret.
+"""
+
+import json
+from typing import Any, Callable, Dict, List, Optional, Sequence
+
+from tuxcare_lib.errors import RecoveryError, TuxcareError
+from tuxcare_lib.host import STATE_FOLDER
+from tuxcare_lib.images import from_json, to_json
+from tuxcare_lib.model import Change, Image
+from tuxcare_lib.rootfs import Root
+
+_NEW, _OPEN, _DONE = (STATE_FOLDER + '/journal' + end for end in ('.new', '', '.done'))
+_LIST = '/operation.json'
+_SCHEMA = 1
+
+
+def is_open(root: Root) -> bool:
+    """Whether an operation was cut off here and is neither done nor undone."""
+    return root.kind(_OPEN) != ''
+
+
+def apply(root: Root, verb: str, changes: Sequence[Change], finish: Callable[[], None] = lambda: None) -> None:
+    """Make all changes, or none: on any failure what was done is undone before the error goes on.
+
+    `finish` is the last step before the commit, for what is no file (the rpm database).
+
+    Raises FileSystemError (everything as before) or RecoveryError (the way back failed as well).
+    """
+    begin(root, verb, changes)
+    try:
+        for change in changes:
+            put(root, change.path, change.after)
+        finish()
+    except BaseException:
+        undo(root)
+        raise
+    commit(root)
+
+
+def begin(root: Root, verb: str, changes: Sequence[Change]) -> None:
+    """Write down what is there now, durably, and open the operation."""
+    root.make_folder(STATE_FOLDER)
+    for leftover in (_NEW, _DONE):
+        root.remove_tree(leftover)
+    document = {'schema': _SCHEMA, 'verb': verb,
+                'files': [{'path': change.path, 'before': to_json(change.before)} for change in changes]}
+    root.make_folder(_NEW, 0o700)
+    root.write(_NEW + _LIST, Image(json.dumps(document, indent=1).encode('ascii'), 0o600))
+    root.rename(_NEW, _OPEN)
+
+
+def put(root: Root, path: str, image: Optional[Image]) -> None:
+    """One file to one state."""
+    if image is None:
+        root.remove(path)
+    else:
+        root.write(path, image)
+
+
+def commit(root: Root) -> None:
+    """The operation is over: nothing of it will be undone."""
+    root.rename(_OPEN, _DONE)
+    root.remove_tree(_DONE)
+
+
+def undo(root: Root) -> str:
+    """Everything back to the before-images. Returns the verb of the operation that was undone.
+
+    Raises RecoveryError, with the journal kept, where that fails.
+    """
+    try:
+        document = json.loads((root.read(_OPEN + _LIST) or b'').decode('utf-8'))
+        files = _files(document)
+        for path, image in reversed(files):
+            put(root, path, image)
+        commit(root)
+    except (TuxcareError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RecoveryError('The change could not be undone: {}'.format(error),
+                            'Mend the cause and run `dnf tuxcare recover`.')
+    return str(document['verb'])
+
+
+def _files(document: Dict[str, Any]) -> List[Any]:
+    if document['schema'] != _SCHEMA:
+        raise ValueError('the journal has schema {}.'.format(document['schema']))
+    return [(str(entry['path']), from_json(entry['before'])) for entry in document['files']]

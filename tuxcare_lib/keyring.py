@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The signing key: exactly one, and by its whole fingerprint the configured one (DESIGN 4, rule 7)."""
+
+import os
+import tempfile
+from typing import NamedTuple
+
+import gnupg
+
+from tuxcare_lib.errors import SigningKeyError
+
+
+class SigningKey(NamedTuple):
+    """The key as a file for /etc/pki/rpm-gpg (armored) and as rpm takes it (binary)."""
+
+    fingerprint: str
+    armored: bytes
+    binary: bytes
+
+
+def check(data: bytes, fingerprint: str) -> SigningKey:
+    """The one key in a file. What comes out is exported anew, so nothing else that the file held can ever be trusted.
+
+    Raises SigningKeyError for no key, a second one, another one, or one that has expired or was revoked.
+    """
+    with tempfile.TemporaryDirectory(prefix='tuxcare-keyring-') as home:
+        path = os.path.join(home, 'key')
+        with open(path, 'wb') as stream:
+            stream.write(data)
+        ring = _ring(home)
+        found = ring.scan_keys(path)
+        prints = [str(key['fingerprint']) for key in found]
+        if not prints:
+            raise SigningKeyError('The file fetched as the signing key holds no key.', 'Check gpg_key_url in the configuration.')
+        if prints != [fingerprint]:
+            raise SigningKeyError('The file fetched as the signing key holds {}, and not exactly {}.'.format(
+                ' and '.join(prints), fingerprint),
+                'Do not trust it; compare gpg_key_fingerprint with what the vendor publishes.')
+        ring.import_keys(data)
+        if any(key['trust'] in ('r', 'e') for key in ring.list_keys() if key['fingerprint'] == fingerprint):
+            raise SigningKeyError('The signing key {} was revoked or has expired.'.format(fingerprint), 'Ask the vendor.')
+        armored, binary = ring.export_keys(fingerprint), ring.export_keys(fingerprint, armor=False)
+    if not armored or not binary:
+        raise SigningKeyError('The signing key {} cannot be used.'.format(fingerprint), 'Ask the vendor.')
+    return SigningKey(fingerprint, _bytes(armored), _bytes(binary))
+
+
+def _ring(home: str) -> gnupg.GPG:
+    try:
+        return gnupg.GPG(gnupghome=home)
+    except (OSError, ValueError):
+        raise SigningKeyError('The program gpg cannot be run.', 'Install gnupg2.')
+
+
+def _bytes(value: object) -> bytes:
+    return value if isinstance(value, bytes) else str(value).encode('latin-1')

@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sentences that scripts match or that several verbs say. What only one place can say is said there."""
+
+# FACTS 5: the words of the vendor's own tool [guide]; scripts match them.
+INSTALLED = 'TuxCare installed successfully'
+ALREADY_REGISTERED = 'This server already has a TuxCare token installed'
+DEREGISTERED = 'De-registration successful'
+NOT_REGISTERED = 'Server is not registered'
+
+REPLACE_HINT = 'To register it anew, run `dnf tuxcare register --replace`.'
+REGISTER_HINT = 'Register it with `dnf tuxcare register`.'
+NOTHING_TO_DO = 'Nothing to do.'
+DRY_RUN = 'Dry run: nothing was changed.'
+REBOOT = 'A reboot is due: the host enters FIPS mode when it starts {kernel}.'
+KEY_ON_COMMAND_LINE = ('A licence key on the command line can be seen by every user of this host while the command runs; '
+                       '--license-key-file FILE (or -) and TUXCARE_LICENSE_KEY are not.')
+SEAT_RETURNED = 'The seat was given back.'
+SEAT_TAKEN = 'The seat may still be taken at the service.'
+DRIFT = ('This host is not held on {} any more: the next `dnf upgrade` takes it to the newest minor release, '
+         'which cannot be undone.')

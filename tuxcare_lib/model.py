@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The values everything else speaks in. Immutable, without behaviour that touches the world."""
+
+import re
+from typing import Any, Dict, NamedTuple, Optional, Tuple
+
+
+class Release(NamedTuple):
+    """`X.Y`, ordered as numbers: 9.10 is after 9.6."""
+
+    major: int
+    minor: int
+
+    @classmethod
+    def parse(cls, text: str) -> Optional['Release']:
+        """A release, or None where the text is anything but two plain numbers and a dot."""
+        match = re.match(r'(0|[1-9][0-9]{0,3})\.(0|[1-9][0-9]{0,3})\Z', text, re.A)
+        return cls(int(match.group(1)), int(match.group(2))) if match else None
+
+    def __str__(self) -> str:
+        return '{}.{}'.format(self.major, self.minor)
+
+
+class LicenceKey:
+    """A licence key. Its value is `.secret`; `str` and `repr` never show it (DESIGN 4, rule 8)."""
+
+    def __init__(self, secret: str) -> None:
+        self.secret = secret
+
+    def __repr__(self) -> str:
+        return 'LicenceKey(hidden)'
+
+
+class Token:
+    """An access token of the service. Its value is `.secret`; `str` and `repr` never show it."""
+
+    # FACTS 1: the shapes seen are `[\w-]+`. It becomes a folder of a URL: nothing that means something there may pass.
+    PATTERN = re.compile(r'[A-Za-z0-9_-]{4,256}\Z', re.A)
+
+    def __init__(self, secret: str) -> None:
+        self.secret = secret
+
+    def __repr__(self) -> str:
+        return 'Token(hidden)'
+
+
+class Product(NamedTuple):
+    """A product of the vendor, as the catalogue has it. `moves` tells whether its hosts may change their minor release."""
+
+    id: str
+    title: str
+    key_prefix: str
+    moves: bool
+
+
+class Family(NamedTuple):
+    """An operating system family: how its hosts, repositories and packages are recognised."""
+
+    id: str
+    title: str
+    os_release_id: str
+    hosts: Tuple[str, ...]
+    vetted_path: str
+    trees: Tuple[str, ...]
+    tree_aliases: Dict[str, str]
+    vendors: Tuple[str, ...]
+    release_packages: Tuple[str, ...]
+
+
+class ReleaseEntry(NamedTuple):
+    """What the catalogue knows of one release: which products, which architectures, where it may move."""
+
+    family: str
+    release: Release
+    architectures: Tuple[str, ...]
+    products: Tuple[str, ...]
+    planned: Tuple[str, ...]
+    moves: Tuple[Release, ...]
+
+
+class RepositoryEntry(NamedTuple):
+    """A repository of the vendor's own. `path` is below the service's repository URL and may hold dnf variables."""
+
+    id: str
+    title: str
+    path: str
+    products: Tuple[str, ...]
+    fips: bool
+
+
+class PackageSet(NamedTuple):
+    """The FIPS 140-3 validated packages of one release and architecture, as NEVRA without the architecture."""
+
+    family: str
+    release: Release
+    architecture: str
+    kernel: str
+    modules: Tuple[str, ...]
+    multilib: Tuple[str, ...]
+
+
+class Image(NamedTuple):
+    """All of a regular file that has to come back: bytes, mode, owner, extended attributes, time of change (ns)."""
+
+    data: bytes
+    mode: int
+    uid: int = 0
+    gid: int = 0
+    xattrs: Tuple[Tuple[str, bytes], ...] = ()
+    mtime_ns: Optional[int] = None
+
+
+class Change(NamedTuple):
+    """A file's way from `before` to `after`; None is "no such file". The path is absolute, as seen inside the root."""
+
+    path: str
+    before: Optional[Image]
+    after: Optional[Image]
+    secret: bool = False
+
+
+class Request(NamedTuple):
+    """One HTTP request of the enrolment. `limit` is the greatest size of an answer's body that is read, in bytes."""
+
+    method: str
+    url: str
+    purpose: str
+    json: Optional[Dict[str, str]] = None
+    limit: int = 65536
+
+
+class Response(NamedTuple):
+    """Its answer: status and body, already limited in size."""
+
+    status: int
+    body: bytes
+
+
+class Plan(NamedTuple):
+    """What a verb would do, in order: requests, files, packages, system commands. Printable, comparable, without effects."""
+
+    requests: Tuple[str, ...] = ()
+    changes: Tuple[Change, ...] = ()
+    packages: Tuple[str, ...] = ()
+    commands: Tuple[Tuple[str, ...], ...] = ()
+    notes: Tuple[str, ...] = ()
+
+
+class Report(NamedTuple):
+    """What a verb has to say: lines for a person, one document for programs, an exit status (DESIGN 3)."""
+
+    lines: Tuple[str, ...]
+    document: Dict[str, Any]
+    status: int = 0
+    warnings: Tuple[str, ...] = ()

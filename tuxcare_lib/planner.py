@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From facts to what has to change. Pure: no file, no network, no clock."""
+
+import difflib
+from typing import Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
+
+from tuxcare_lib import host as places
+from tuxcare_lib import inifile, registration, repofile
+from tuxcare_lib.catalogue import Catalogue
+from tuxcare_lib.enrolment import Enquiry, Enrolment
+from tuxcare_lib.errors import (ConfigurationError, ConflictError, EntitlementError, HostError, Problem,
+                                RepositoryFileError, UsageError)
+from tuxcare_lib.host import Facts, Kept, Registration
+from tuxcare_lib.model import Change, Family, Image, Product, Release, ReleaseEntry
+from tuxcare_lib.repofile import Switch, Tree
+from tuxcare_lib.settings import Settings
+
+
+class Wish(NamedTuple):
+    """What the user asked of `register`."""
+
+    product: Optional[str] = None
+    pin: Optional[str] = None
+
+
+class Supported(NamedTuple):
+    """A host that may register: its family and release in the catalogue, the products offered, the pin."""
+
+    family: Family
+    entry: ReleaseEntry
+    products: Tuple[Product, ...]
+    pin: Release
+
+
+def check_host(facts: Facts, catalogue: Catalogue, wish: Wish) -> Supported:
+    """The guide's checks in its order: operating system, release, architecture. Raises HostError or UsageError."""
+    family = catalogue.family_of(facts.os_id)
+    if family is None or family not in catalogue.supported_families():
+        raise HostError('This host runs {}, which is not supported.'.format(facts.os_title),
+                        'Supported: {}.'.format(supported(catalogue)))
+    if wish.product is not None and wish.product not in catalogue.products:
+        raise UsageError('There is no product {!r}.'.format(wish.product),
+                         'Known products: {}.'.format(', '.join(sorted(catalogue.products))))
+    entry = catalogue.entry(family.id, facts.release) if facts.release else None
+    offered = [] if entry is None else [name for name in entry.products if wish.product in (None, name)]
+    if entry is None or not offered:
+        product = ' for ' + catalogue.products[wish.product].title if wish.product else ''
+        raise HostError('Release {} of {} is not available{}.'.format(facts.version_id, family.title, product),
+                        'Available: {}.'.format(supported(catalogue, wish.product)))
+    if facts.architecture not in entry.architectures:
+        raise HostError('The architecture {} is not supported.'.format(facts.architecture),
+                        'Supported on {} {}: {}.'.format(family.title, entry.release, ', '.join(entry.architectures)))
+    return Supported(family, entry, tuple(catalogue.products[name] for name in offered), _pin(entry, wish, offered))
+
+
+def _pin(entry: ReleaseEntry, wish: Wish, offered: Sequence[str]) -> Release:
+    if wish.pin is None:
+        return entry.release
+    pin = Release.parse(wish.pin)
+    allowed = (entry.release,) + (entry.moves if 'essential' in offered else ())
+    if pin is None or pin not in allowed:
+        raise UsageError('The pin cannot be {!r}.'.format(wish.pin), 'This host may be held on: {}.'.format(
+            ', '.join(str(release) for release in allowed)))
+    return pin
+
+
+def supported(catalogue: Catalogue, product: Optional[str] = None) -> str:
+    """The releases that can register, for an error's remedy: `AlmaLinux 9.2 (ESU)`."""
+    texts = []
+    for name, entry_product in sorted(catalogue.products.items()):
+        if product in (None, name):
+            entries = catalogue.releases_of(name)
+            texts.append('{} {} ({})'.format('/'.join(sorted({catalogue.families[entry.family].title for entry in entries})),
+                                             ', '.join(str(entry.release) for entry in entries), entry_product.title))
+    return '; '.join(texts)
+
+
+def check_repositories(facts: Facts, catalogue: Catalogue, family: Family) -> Tuple[Tree, ...]:
+    """The operating system's repositories. Raises RepositoryFileError where a file cannot be changed safely, or none is there."""
+    if facts.problems:
+        raise RepositoryFileError('; '.join(str(problem) for problem in facts.problems) + '.',
+                                  'Mend or move the file, then run the command again.')
+    families = tuple(catalogue.families.values())
+    loose = [Problem(file.path, line, 'the URL {} names no release, so nothing could hold it on one'.format(url))
+             for file in facts.repository_files for line, url in repofile.unpinnable(file.document, families)]
+    if loose:
+        raise ConfigurationError(loose, 'Name the release in it ($releasever), or remove the section.')
+    found = tuple(tree for file in facts.repository_files for tree in repofile.trees(file.document, families))
+    if not any(tree.family == family.id for tree in found):
+        raise HostError('There is no repository file of {} below {}.'.format(
+            family.title, facts.root.rstrip('/') + places.REPOSITORY_FOLDERS[0]),
+            'Reinstall {}, or name a folder that holds an installed system.'.format(
+                'almalinux-repos' if family.id == 'almalinux' else 'the release package'))
+    return found
+
+
+def enquiry(facts: Facts, catalogue: Catalogue, settings: Settings, host: Supported,
+            trees: Iterable[Tree], wish: Wish, hinted: Optional[str]) -> Enquiry:
+    """What the enrolment needs to know."""
+    vetted = sorted({tree.name for tree in trees if tree.name and tree.enabled and tree.family == host.family.id})
+    if hinted == 'esu' and 'esu' not in {product.id for product in host.products}:
+        raise EntitlementError('The key is for ESU, which is not available for {} {}.'.format(
+            host.family.title, host.entry.release), 'Available: {}.'.format(supported(catalogue, 'esu')))
+    return Enquiry(settings, host.family, host.pin, facts.architecture, facts.host_name, host.products,
+                   wish.product, hinted, catalogue.repositories, tuple(vetted))
+
+
+def switch_changes(facts: Facts, catalogue: Catalogue, settings: Settings,
+                   served: Optional[Tuple[str, ...]] = None) -> List[Change]:
+    """The operating system's repository files on the vetted trees; what is switched already does not change."""
+    switch = Switch(settings.repo_url, tuple(catalogue.families.values()), served, settings.ca_file)
+    changes = []
+    for file in facts.repository_files:
+        text = repofile.switched(file.document, switch).render()
+        if text != file.document.render():
+            changes.append(Change(file.path, file.image, file.image._replace(
+                data=inifile.encode(text), mtime_ns=None)))
+    return changes
+
+
+def switched_again(facts: Facts, catalogue: Catalogue, settings: Settings, record: Registration) -> List[Change]:
+    """`repos switch` on a registered host: its files on the vetted trees again, and our record of them."""
+    left = {kept.path: kept.after for kept in facts.kept if kept.after}
+    kept = {entry.path: entry for entry in facts.kept}
+    changes = []
+    for change in switch_changes(facts, catalogue, settings):
+        known = kept.get(change.path)
+        if known and change.before and known.before and known.before.data == change.before.data:
+            change = change._replace(after=left[change.path])
+        elif change.before:
+            community = repofile.reverted(inifile.parse(inifile.decode(change.before.data))).render()
+            kept[change.path] = Kept(change.path, change.before._replace(data=inifile.encode(community)), change.after, False)
+        changes.append(change)
+    return changes + recorded(facts, record._replace(reverted=False), tuple(kept.values()))
+
+
+def reverted_changes(facts: Facts, record: Registration) -> List[Change]:
+    """`repos revert` on a registered host: the community's mirrors again, the registration stays and says so."""
+    current = {file.path: file.image for file in facts.repository_files}
+    changes = [Change(kept.path, current[kept.path], _restored(kept, current[kept.path]))
+               for kept in facts.kept if kept.path in current and kept.path != places.TUXCARE_REPO]
+    changes = [change for change in changes if change.before != change.after]
+    return changes + (recorded(facts, record._replace(reverted=True), facts.kept) if changes else [])
+
+
+def recorded(facts: Facts, record: Registration, kept: Tuple[Kept, ...]) -> List[Change]:
+    """Our own record, where it changes."""
+    changes = []
+    if kept != facts.kept:
+        before = Image(registration.render_kept(facts.kept), 0o600) if facts.registration else None
+        changes.append(Change(places.BEFORE, before, Image(registration.render_kept(kept), 0o600)))
+    if record != facts.registration:
+        before = Image(registration.render(facts.registration), 0o644) if facts.registration else None
+        changes.append(Change(places.REGISTRATION, before, Image(registration.render(record), 0o644)))
+    return changes
+
+
+def registration_changes(facts: Facts, catalogue: Catalogue, settings: Settings, host: Supported,
+                         outcome: Enrolment, when: str, key_imported: bool) -> List[Change]:
+    """Every file that registering changes, our own record among them."""
+    changes = [_new(facts, places.SIGNING_KEY, outcome.signing_key)]
+    changes += switch_changes(facts, catalogue, settings, outcome.trees)
+    changes += [
+        _new(facts, places.TUXCARE_REPO, tuxcare_repo(catalogue, settings, outcome)),
+        _new(facts, places.RELEASEVER, '{}\n'.format(host.pin).encode('ascii')),
+        _new(facts, places.TOKEN, (outcome.token.secret + '\n').encode('ascii'), 0o600, secret=True),
+        _new(facts, places.MARKER, marker(host.family, host.pin)),
+    ]
+    changes = [change for change in changes if change.before != change.after]
+    kept = tuple(Kept(change.path, None if change.secret else change.before, change.after, change.secret)
+                 for change in changes)
+    record = Registration(
+        product=outcome.product, family=host.family.id, release=host.entry.release, pin=host.pin,
+        architecture=facts.architecture, host_name=facts.host_name, registered_at=when,
+        repositories=outcome.repositories, signing_key=settings.gpg_key_fingerprint, key_imported=key_imported)
+    return changes + recorded(facts, record, kept)
+
+
+def _new(facts: Facts, path: str, data: bytes, mode: int = 0o644, secret: bool = False) -> Change:
+    before = facts.images[path]
+    if before is not None and (before.data, before.mode) == (data, mode):
+        return Change(path, before, before, secret)
+    return Change(path, before, Image(data, mode), secret)
+
+
+def marker(family: Family, pin: Release) -> bytes:
+    """/etc/tuxcare-release, as security scanners look for it (FACTS 2)."""
+    return 'TuxCare Enterprise Support for {} release {}\n'.format(family.title, pin).encode('ascii')
+
+
+def tuxcare_repo(catalogue: Catalogue, settings: Settings, outcome: Enrolment) -> bytes:
+    """The vendor's own repositories: those of the product that answered. The FIPS one waits for `fips enable`."""
+    blocks = []
+    for entry in catalogue.repositories:
+        if entry.id in outcome.repositories:
+            blocks.append('\n'.join([
+                '[{}]'.format(entry.id), 'name={}'.format(entry.title),
+                'baseurl={}/{}'.format(settings.repo_url, entry.path),
+                'enabled={:d}'.format(not entry.fips), 'gpgcheck=1', 'gpgkey=file://{}'.format(places.SIGNING_KEY)]
+                + (['sslcacert={}'.format(settings.ca_file)] if settings.ca_file else [])) + '\n')
+    return '\n'.join(blocks).encode('ascii')
+
+
+def unregistration_changes(facts: Facts) -> Tuple[List[Change], List[str]]:
+    """The way back, three-way: (changes, notes). Raises ConflictError where a line of ours was edited."""
+    changes, notes = [], []  # type: List[Change], List[str]
+    current = dict(facts.images)  # type: Dict[str, Optional[Image]]
+    current.update({file.path: file.image for file in facts.repository_files})
+    for kept in reversed(facts.kept):
+        now = current.get(kept.path)
+        target = _restored(kept, now)
+        if kept.path == places.TUXCARE_REPO and now is not None and kept.after and now.data != kept.after.data:
+            changes.append(Change(kept.path + '.rpmsave', None, now))
+            notes.append('{0} had been edited; the edited file is kept as {0}.rpmsave.'.format(kept.path))
+        if target != now:
+            changes.append(Change(kept.path, now, target, kept.secret))
+    assert facts.registration is not None
+    changes.append(Change(places.BEFORE, Image(registration.render_kept(facts.kept), 0o600), None))
+    changes.append(Change(places.REGISTRATION, Image(registration.render(facts.registration), 0o644), None))
+    return changes, notes
+
+
+def _restored(kept: Kept, now: Optional[Image]) -> Optional[Image]:
+    """What a file becomes: its before-image where it is as we left it, else the administrator's file without our lines."""
+    if now is None or kept.secret or kept.before is None or kept.after is None:
+        return kept.before if now is not None else None
+    metadata = now if (now.mode, now.uid, now.gid, now.xattrs) != (
+        kept.after.mode, kept.after.uid, kept.after.gid, kept.after.xattrs) else kept.before
+    if now.data == kept.after.data:
+        return metadata._replace(data=kept.before.data, mtime_ns=kept.before.mtime_ns)
+    if now.data == kept.before.data or not kept.path.endswith('.repo'):
+        return now
+    return metadata._replace(data=_inverted(kept, now), mtime_ns=None)
+
+
+def _inverted(kept: Kept, now: Image) -> bytes:
+    assert kept.after is not None
+    document, ours = (inifile.parse(inifile.decode(image.data)) for image in (now, kept.after))
+    foreign = [line for line in repofile.added_lines(document) if line not in repofile.added_lines(ours)]
+    if foreign:
+        raise ConflictError('{}: the line {!r}, written by dnf tuxcare, was edited since.'.format(kept.path, foreign[0]),
+                            'Put it back as the diff shows, or remove it together with the {} above it.'.format(
+                                repofile.ADDED), diff(kept.path, kept.after.data, now.data))
+    return inifile.encode(repofile.reverted(document).render())
+
+
+def diff(path: str, before: bytes, after: bytes) -> str:
+    """A unified diff of a file."""
+    old, new = (inifile.decode(data).encode('utf-8', 'replace').decode('utf-8').splitlines(keepends=True)
+                for data in (before, after))
+    lines = list(difflib.unified_diff(old, new, path, path))
+    return ''.join(line if line.endswith('\n') else line + '\n\\ No newline at end of file\n' for line in lines)
+
+

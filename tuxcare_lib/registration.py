@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a registered host keeps: the registration (readable by all, no secret in it) and the before-images of its files."""
+
+import json
+from typing import Any, Dict, Optional, Tuple
+
+from tuxcare_lib.errors import StateError
+from tuxcare_lib.host import BEFORE, REGISTRATION, Kept, Registration
+from tuxcare_lib.images import from_json, to_json
+from tuxcare_lib.model import Release
+
+SCHEMA = 1
+_REMEDY = 'Run `dnf tuxcare unregister --local` and register again, or put the file back from a backup.'
+
+
+def render(registration: Registration) -> bytes:
+    """The file's bytes."""
+    document = dict(registration._asdict(), schema=SCHEMA, release=str(registration.release), pin=str(registration.pin))
+    return (json.dumps(document, indent=1, sort_keys=True) + '\n').encode('ascii')
+
+
+def parse(data: bytes) -> Registration:
+    """The inverse. Raises StateError for anything that is not exactly one of ours."""
+    try:
+        document = json.loads(data.decode('utf-8'))
+        schema = document.pop('schema')
+        if schema != SCHEMA:
+            raise StateError('{} has schema {}, this version reads {}.'.format(REGISTRATION, schema, SCHEMA),
+                             'Install the version of dnf-plugin-tuxcare that wrote it.')
+        release, pin = Release.parse(document.pop('release')), Release.parse(document.pop('pin'))
+        if release is None or pin is None:
+            raise ValueError('no release')
+        repositories = tuple(str(name) for name in document.pop('repositories'))
+        flags = {name: bool(document.pop(name)) for name in ('key_imported', 'reverted')}
+        texts = {str(name): str(value) for name, value in document.items()}
+        return Registration(release=release, pin=pin, repositories=repositories,
+                            **flags, **texts)  # type: ignore[arg-type]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise StateError('{} is damaged.'.format(REGISTRATION), _REMEDY)
+
+
+def render_kept(kept: Tuple[Kept, ...]) -> bytes:
+    """The before-images as a file's bytes; 0600, for repository files may hold passwords."""
+    files = [{'path': entry.path, 'before': to_json(entry.before), 'secret': entry.secret,
+              'after': None if entry.secret else to_json(entry.after)} for entry in kept]
+    return (json.dumps({'schema': SCHEMA, 'files': files}, indent=1) + '\n').encode('ascii')
+
+
+def parse_kept(data: Optional[bytes]) -> Tuple[Kept, ...]:
+    """The inverse. Raises StateError where the file is missing or damaged."""
+    try:
+        document = json.loads((data or b'').decode('utf-8'))  # type: Dict[str, Any]
+        if document['schema'] != SCHEMA:
+            raise ValueError('schema')
+        return tuple(Kept(str(entry['path']), from_json(entry['before']), from_json(entry['after']),
+                          bool(entry['secret'])) for entry in document['files'])
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise StateError('{} is missing or damaged, so files cannot be put back byte for byte.'.format(BEFORE),
+                         'Put it back from a backup, or run `dnf tuxcare unregister --local`.')

@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is done to an operating system's .repo file, and how it is taken back. Pure: text to text.
+
+Every line of ours can be told from the administrator's. A line that we take out of service stays, behind `#tuxcare- `;
+a line that we add follows one that says `#tuxcare+`. So the inverse needs nothing but the file itself:
+
+    #tuxcare+
+    baseurl=https://repo.tuxcare.com/almalinux/$tuxcare_releasever/$tuxcare_token/BaseOS/$basearch/os/
+    #tuxcare- mirrorlist=https://mirrors.almalinux.org/mirrorlist/$releasever/baseos
+
+What becomes of a section follows from its live URLs alone, never from its id or the file's name (FACTS 2):
+a tree that the vendor vets gets its address there; debug, source and other trees of the operating system keep their
+mirrors, on the pinned release and disabled; everything else is not ours and is not touched.
+"""
+
+import re
+from typing import Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
+from urllib.parse import urlsplit
+
+from tuxcare_lib import inifile
+from tuxcare_lib.errors import Problem
+from tuxcare_lib.inifile import Document, Option, Section
+from tuxcare_lib.model import Family
+
+REMOVED = '#tuxcare- '
+ADDED = '#tuxcare+'
+RELEASE_VARIABLE = '$tuxcare_releasever'
+TOKEN_VARIABLE = '$tuxcare_token'
+
+_URL_KEYS = ('baseurl', 'mirrorlist', 'metalink')
+# dnf's names for the release, alone or as major and minor together.
+_VARIABLE = r'\$(?:\{{{0}\}}|{0}(?![A-Za-z0-9_]))'
+_RELEASE = re.compile(_VARIABLE.format('releasever(?:_major|_minor)?') + r'(?:[.]' +
+                      _VARIABLE.format('releasever_minor') + ')?', re.A)
+_FIXED_RELEASE = re.compile(r'(?<=/)[0-9]+(?:\.[0-9]+)?(?=/)', re.A)
+_NOT_VETTED = {'debug', 'debuginfo', 'debugsource', 'source', 'sources'}
+_FALSE = {'0', 'no', 'false', 'off'}
+
+
+class Tree(NamedTuple):
+    """An operating system's repository in a file. `name` is the vetted tree's, None where the vendor does not mirror it."""
+
+    section: str
+    family: str
+    name: Optional[str]
+    enabled: bool
+    urls: Tuple[str, ...]
+
+
+def urls_of(section: Section) -> List[str]:
+    """The live URLs of a section: base URLs (there may be several), mirror list and metalink."""
+    return [url for key in _URL_KEYS for url in re.split(r'[\s,]+', section.value(key)) if url]
+
+
+def is_enabled(section: Section) -> bool:
+    """Whether dnf takes the section as enabled; it does where nothing is said."""
+    return section.value('enabled', '1').lower() not in _FALSE
+
+
+def problems(path: str, document: Document) -> List[Problem]:
+    """Why a file cannot be changed safely; empty where it can."""
+    found = [Problem(path, number + 1, 'this line is neither a section, an option nor a comment')
+             for number in document.junk]
+    found += [Problem(path, number + 1, 'the line holds a NUL byte')
+              for number, line in enumerate(document.lines) if '\0' in line]
+    found += [Problem(path, 0, 'section [{}] stands here twice, and it is not clear which one counts'.format(name))
+              for name in document.repeated_sections()]
+    return found
+
+
+def trees(document: Document, families: Sequence[Family]) -> List[Tree]:
+    """The operating systems' repositories in a document, in its order."""
+    found = []
+    for section in document.sections:
+        family = _family(section, families)
+        if family is not None:
+            found.append(Tree(section.name, family.id, _tree_name(document, section, family),
+                              is_enabled(section), tuple(urls_of(section))))
+    return found
+
+
+def _family(section: Section, families: Sequence[Family]) -> Optional[Family]:
+    hosts = {_host(url) for url in urls_of(section)}
+    return next((family for family in families if hosts & set(family.hosts)), None)
+
+
+def _host(url: str) -> str:
+    try:
+        return (urlsplit(url).hostname or '').lower().rstrip('.')
+    except ValueError:
+        return ''
+
+
+def _tree_name(document: Document, section: Section, family: Family) -> Optional[str]:
+    """The vetted tree that a section stands for, from its live URLs and the base URL that the OS ships commented out."""
+    known = {name.lower(): name for name in family.trees}
+    known.update({alias.lower(): name for alias, name in family.tree_aliases.items()})
+    live = [_words(url) for url in urls_of(section)]
+    if any(words & _NOT_VETTED for words in live):
+        return None
+    shipped = [_words(url) for url in _commented_urls(document, section)]
+    for words in live + shipped:
+        names = {known[word] for word in words if word in known}
+        if len(names) == 1:
+            return names.pop()
+    return None
+
+
+def _words(url: str) -> Set[str]:
+    """What a URL's path and query say, word by word, in lower case; never its host."""
+    rest = re.sub(r'^[a-z]+://[^/]*', '', url.lower())
+    return set(re.split(r'[^a-z0-9]+', rest))
+
+
+def _commented_urls(document: Document, section: Section) -> List[str]:
+    lines = document.lines[section.start:section.end]
+    return [match.group(1) for match in (re.match(r'#\s*baseurl\s*=\s*(\S+)', line) for line in lines) if match]
+
+
+class Switch(NamedTuple):
+    """How sections are switched: where the vetted trees are, and which of them answer (None: not asked, take all).
+
+    `ca_file` is the private authority of the service, which dnf has to trust there too.
+    """
+
+    repo_url: str
+    families: Tuple[Family, ...]
+    served: Optional[Tuple[str, ...]] = None
+    ca_file: str = ''
+
+
+def vetted_url(repo_url: str, family: Family, tree: str) -> str:
+    """The address of a vetted tree, with dnf's variables (FACTS 2)."""
+    return '{}/{}/{}/{}/{}/$basearch/os/'.format(repo_url, family.vetted_path, RELEASE_VARIABLE, TOKEN_VARIABLE, tree)
+
+
+def switched(document: Document, switch: Switch) -> Document:
+    """The document with every operating system's section on the vetted trees, or pinned and disabled.
+
+    A section that is switched already has no live URL of the community's, so doing it twice changes nothing.
+    """
+    edits = {}  # type: Dict[int, List[str]]
+    for section in document.sections:
+        family = _family(section, switch.families)
+        if family is not None:
+            edits.update(_section_edits(document, section, family, switch))
+    return document.edited(edits) if edits else document
+
+
+def _section_edits(document: Document, section: Section, family: Family, switch: Switch) -> Dict[int, List[str]]:
+    tree = _tree_name(document, section, family)
+    edits = {}  # type: Dict[int, List[str]]
+    urls = [option for option in section.options if option.key in _URL_KEYS]
+    if tree:
+        new = ['baseurl=' + vetted_url(switch.repo_url, family, tree)]
+        if switch.ca_file and not section.value('sslcacert'):
+            new.append('sslcacert=' + switch.ca_file)
+        for option in urls:
+            edits.update(_taken_out(document, option, new if option is urls[0] else []))
+    else:
+        for option in urls:
+            edits.update(_changed(document, option, _pinned(option.value)))
+    name = section.option('name')
+    if name:
+        edits.update(_changed(document, name, _RELEASE.sub(RELEASE_VARIABLE, name.value)))
+    if is_enabled(section) and (not tree or (switch.served is not None and tree not in switch.served)):
+        edits.update(_disabled(document, section))
+    return edits
+
+
+def _pinned(value: str) -> str:
+    """URLs of a mirror that stays, on the pinned release instead of the newest."""
+    urls = value.split()
+    pinned = [_RELEASE.sub(RELEASE_VARIABLE, url) if _RELEASE.search(url)
+              else _FIXED_RELEASE.sub(RELEASE_VARIABLE, url, count=1) for url in urls]
+    return value if pinned == urls else ' '.join(pinned)
+
+
+def _changed(document: Document, option: Option, value: str) -> Dict[int, List[str]]:
+    if value == option.value:
+        return {}
+    return _taken_out(document, option, ['{}={}'.format(option.key, value)])
+
+
+def _taken_out(document: Document, option: Option, new: Sequence[str]) -> Dict[int, List[str]]:
+    """Put an option's lines out of service; the lines of `new` come in their place.
+
+    They stand first, so that a last line without an end stays the last one and the inverse is exact.
+    """
+    lines = document.lines[option.start:option.end]
+    end = inifile.line_end(lines[0]) or '\n'
+    edits = {option.start + offset: [REMOVED + line] for offset, line in enumerate(lines)}
+    added = [text for line in new for text in (ADDED + end, line + end)]
+    edits[option.start] = added + edits[option.start]
+    return edits
+
+
+def _disabled(document: Document, section: Section) -> Dict[int, List[str]]:
+    options = [option for option in section.options if option.key == 'enabled']
+    if not options:
+        header = document.lines[section.start]
+        end = inifile.line_end(header) or '\n'
+        return {section.start: [header, ADDED + end, 'enabled=0' + end]}
+    edits = {}  # type: Dict[int, List[str]]
+    for option in options:
+        edits.update(_taken_out(document, option, ['enabled=0'] if option is options[-1] else []))
+    return edits
+
+
+def unpinnable(document: Document, families: Sequence[Family]) -> List[Tuple[int, str]]:
+    """Lines (from 1) whose URL would stay live and names no release at all, so that nothing holds it on one."""
+    found = []
+    for section in document.sections:
+        family = _family(section, families)
+        if family is None or _tree_name(document, section, family):
+            continue
+        found += [(option.start + 1, option.value) for option in section.options if option.key in _URL_KEYS
+                  and not all(RELEASE_VARIABLE in url for url in _pinned(option.value).split())]
+    return found
+
+
+def is_ours(document: Document) -> bool:
+    """Whether the stamp of a switch is in the document."""
+    return any(line.startswith((REMOVED, ADDED)) for line in document.lines)
+
+
+def added_lines(document: Document) -> List[str]:
+    """The lines that stand in the document as added by us."""
+    return [line.rstrip('\r\n') for before, line in zip(document.lines, document.lines[1:])
+            if before.rstrip('\r\n') == ADDED]
+
+
+def reverted(document: Document) -> Document:
+    """The inverse of `switched`: our lines go, the lines that we put out of service come back, the rest stays as it is."""
+    kept = []  # type: List[str]
+    skip = False
+    for line in document.lines:
+        if skip:
+            skip = False
+        elif line.rstrip('\r\n') == ADDED:
+            skip = True
+        else:
+            kept.append(line[len(REMOVED):] if line.startswith(REMOVED) else line)
+    return inifile.parse(''.join(kept))

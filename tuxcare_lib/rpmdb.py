@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The rpm database below a root: which packages are there, and which signing keys."""
+
+from typing import Iterable, List, NamedTuple
+
+import rpm
+
+from tuxcare_lib.errors import FileSystemError
+from tuxcare_lib.rootfs import Root
+
+
+class Package(NamedTuple):
+    """An installed package. `epoch` is 0 where the package names none."""
+
+    name: str
+    epoch: int
+    version: str
+    release: str
+    architecture: str
+    vendor: str
+
+    @property
+    def nevra(self) -> str:
+        """NAME-EPOCH:VERSION-RELEASE.ARCHITECTURE, the epoch left out where it is 0."""
+        epoch = '{}:'.format(self.epoch) if self.epoch else ''
+        return '{}-{}{}-{}.{}'.format(self.name, epoch, self.version, self.release, self.architecture)
+
+
+def installed(root: Root, names: Iterable[str]) -> List[Package]:
+    """The installed packages of these names, in the database's order."""
+    transaction = rpm.TransactionSet(root.path)
+    return [Package(header['name'], header['epoch'] or 0, header['version'], header['release'], header['arch'] or '',
+                    header['vendor'] or '') for name in names for header in transaction.dbMatch('name', name)]
+
+
+def has_key(root: Root, fingerprint: str) -> bool:
+    """Whether a signing key is trusted: rpm keeps it as gpg-pubkey, the version being the last 8 digits (FACTS 4)."""
+    return bool(_key_headers(rpm.TransactionSet(root.path), fingerprint))
+
+
+def import_key(root: Root, binary: bytes) -> None:
+    """Trust a key. Raises FileSystemError where rpm refuses."""
+    if rpm.TransactionSet(root.path).pgpImportPubkey(binary) != 0:
+        raise FileSystemError('rpm does not take the signing key.', 'Check the rpm database (rpm --rebuilddb).')
+
+
+def remove_key(root: Root, fingerprint: str) -> None:
+    """Stop trusting a key; nothing happens where it is not there."""
+    transaction = rpm.TransactionSet(root.path)
+    headers = _key_headers(transaction, fingerprint)
+    for header in headers:
+        transaction.addErase(header)
+    if headers and transaction.run(lambda *unused: None, ''):
+        raise FileSystemError('rpm does not let the signing key go.', 'Check the rpm database (rpm --rebuilddb).')
+
+
+def _key_headers(transaction: 'rpm.TransactionSet', fingerprint: str) -> List['rpm.hdr']:
+    version = fingerprint[-8:].lower()
+    return [header for header in transaction.dbMatch('name', 'gpg-pubkey') if header['version'].lower().endswith(version)]

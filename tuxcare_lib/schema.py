@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checked reading of our own ini files: every key is declared, and all problems are found in one go.
+
+A schema is {kind of section: {key: Key}}. A section's name is its kind, or the kind and its arguments: `[release almalinux 9.2]`.
+"""
+
+import re
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Tuple
+
+from tuxcare_lib import inifile
+from tuxcare_lib.errors import Problem
+
+Parser = Callable[[str], Any]
+
+
+class Key(NamedTuple):
+    """How a value is read. `parse` raises ValueError with a text that says what would be right."""
+
+    parse: Parser
+    required: bool = False
+    default: Any = None
+
+
+class Read(NamedTuple):
+    """A section as read: arguments of its name, checked values (defaults filled in), and the line (from 1) of each."""
+
+    kind: str
+    arguments: Tuple[str, ...]
+    values: Dict[str, Any]
+    lines: Dict[str, int]
+    line: int
+
+
+Schema = Mapping[str, Mapping[str, Key]]
+
+
+def read(path: str, text: str, schema: Schema) -> Tuple[List[Read], List[Problem]]:
+    """All sections that the schema knows, and every problem with its place. Never raises."""
+    document = inifile.parse(text)
+    problems = [Problem(path, number + 1, 'this line is neither a section, an option nor a comment')
+                for number in document.junk]
+    problems += [Problem(path, 0, 'section [{}] stands here twice'.format(name))
+                 for name in document.repeated_sections()]
+    sections = []  # type: List[Read]
+    for section in document.sections:
+        kind, _, rest = section.name.partition(' ')
+        if kind not in schema:
+            problems.append(Problem(path, section.start + 1, 'unknown section [{}]; known are {}'.format(
+                section.name, ', '.join(sorted(schema)))))
+            continue
+        values, found = _values(path, section, schema[kind])
+        problems += found
+        lines = {option.key: option.start + 1 for option in section.options}
+        sections.append(Read(kind, tuple(rest.split()), values, lines, section.start + 1))
+    return sections, sorted(problems, key=lambda problem: problem.line)
+
+
+def _values(path: str, section: inifile.Section, keys: Mapping[str, Key]) -> Tuple[Dict[str, Any], List[Problem]]:
+    values = {name: key.default for name, key in keys.items()}
+    problems = []  # type: List[Problem]
+    for option in section.options:
+        key = keys.get(option.key)
+        place = option.start + 1
+        if key is None:
+            problems.append(Problem(path, place, 'unknown key {!r} in [{}]; known are {}'.format(
+                option.key, section.name, ', '.join(sorted(keys)))))
+            continue
+        try:
+            values[option.key] = key.parse(option.value)
+        except ValueError as error:
+            problems.append(Problem(path, place, '{} = {!r}: {}'.format(option.key, option.value, error)))
+    present = {option.key for option in section.options}
+    problems += [Problem(path, section.start + 1, '[{}] lacks the key {!r}'.format(section.name, name))
+                 for name, key in keys.items() if key.required and name not in present]
+    return values, problems
+
+
+def words(value: str) -> Tuple[str, ...]:
+    """White space separated words."""
+    return tuple(value.split())
+
+
+def comma_list(value: str) -> Tuple[str, ...]:
+    """Values that may hold blanks, separated by commas."""
+    return tuple(item.strip() for item in value.split(',') if item.strip())
+
+
+def text(value: str) -> str:
+    """One non-empty line."""
+    if not value or '\n' in value:
+        raise ValueError('one line of text is needed')
+    return value
+
+
+def boolean(value: str) -> bool:
+    """The words that dnf takes for yes and no."""
+    known = {'1': True, 'yes': True, 'true': True, 'on': True, '0': False, 'no': False, 'false': False, 'off': False}
+    if value.lower() not in known:
+        raise ValueError('yes or no is needed')
+    return known[value.lower()]
+
+
+def integer(low: int, high: int) -> Parser:
+    """A whole number from low to high."""
+    def parse(value: str) -> int:
+        if not re.match('[0-9]{1,9}\\Z', value) or not low <= int(value) <= high:
+            raise ValueError('a whole number from {} to {} is needed'.format(low, high))
+        return int(value)
+    return parse
