@@ -20,7 +20,7 @@ test: lint pytest py36 ## lint, all tests on real dnf, rpm and gpg, and the libr
 lint: setup ## ruff, mypy --strict on the library, vermin for Python 3.6
 	@$(PYTHON) -m ruff check --quiet .
 	@$(PYTHON) -m mypy
-	@$(PYTHON) -m vermin --target=3.6- --violations --no-tips --quiet tuxcare_lib dnf-plugins
+	@.venv/bin/vermin --target=3.6- --violations --no-tips --quiet tuxcare_lib dnf-plugins
 
 unit: setup ## the library's unit tests alone, in seconds
 	@$(PYTHON) -m pytest -q tests/unit $(PYTEST_ARGS)

@@ -52,7 +52,7 @@ setup(
     },
     # dnf looks for plugins in <site-packages>/dnf-plugins: a folder of modules, though its name is no package's.
     packages=find_packages(include=['tuxcare_lib', 'tuxcare_lib.*']) + ['dnf-plugins'],
-    # An absolute path is taken as it is by `install --root`, which the RPM uses; a wheel puts it below its prefix.
+    # `install --root`, which the RPM uses, takes an absolute path as it is; a wheel cannot hold one outside its prefix.
     data_files=[
         ('/etc/dnf/plugins', ['conf/tuxcare.conf']),
         ('share/dnf-plugin-tuxcare', data(without=('tuxcare.conf',))),

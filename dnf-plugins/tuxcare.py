@@ -9,6 +9,7 @@ because dnf logs any other exception of a hook and goes on (FACTS 7).
 import logging
 import os
 import sys
+from typing import Any, Callable, Iterable, Optional
 
 import dnf
 import dnf.cli
@@ -28,7 +29,7 @@ class TuxcarePlugin(dnf.Plugin):
     name = 'tuxcare'
 
     @classmethod
-    def read_config(cls, conf):
+    def read_config(cls, conf: Any) -> Any:
         """An unreadable configuration must not end every dnf command; on a registered host the guard tells what is wrong."""
         try:
             parser = super(TuxcarePlugin, cls).read_config(conf)
@@ -38,33 +39,33 @@ class TuxcarePlugin(dnf.Plugin):
         except (dnf.exceptions.Error, RuntimeError, ValueError):
             return libdnf.conf.ConfigParser()
 
-    def __init__(self, base, cli):
+    def __init__(self, base: dnf.Base, cli: Any) -> None:
         super(TuxcarePlugin, self).__init__(base, cli)
-        self._guard = None
-        self._failure = None
+        self._guard: Any = None
+        self._failure: Optional[str] = None
         if cli is not None:
             cli.register_command(TuxcareCommand)
             if 'tuxcare' in sys.argv:
                 logging.getLogger('dnf').addFilter(_without_secrets)
 
-    def pre_config(self):
+    def pre_config(self) -> None:
         self._attempt(self._start)
 
-    def config(self):
+    def config(self) -> None:
         if self._guard:
             self._attempt(lambda: self._guard.look_at_repositories(self.base))
 
-    def sack(self):
+    def sack(self) -> None:
         if self._guard:
             self._attempt(lambda: self._guard.hide(self.base))
 
-    def resolved(self):
+    def resolved(self) -> None:
         self._last_word(lambda: self._guard.check_plan(self.base))
 
-    def pre_transaction(self):
+    def pre_transaction(self) -> None:
         self._last_word(lambda: self._guard.check_rpm(self.base))
 
-    def _start(self):
+    def _start(self) -> None:
         root = _root(self.base.conf)
         if _is_registered(root, self.base.conf.reposdir):
             from tuxcare_lib.adapter.guard import Guard
@@ -72,7 +73,7 @@ class TuxcarePlugin(dnf.Plugin):
             self._guard = Guard(Root(root), self.base.conf)
             self._guard.inject(self.base.conf.substitutions)
 
-    def _attempt(self, step):
+    def _attempt(self, step: Callable[[], None]) -> None:
         """A failure is kept for the last word, which refuses; here it must not stop a command that only reads."""
         try:
             step()
@@ -80,26 +81,26 @@ class TuxcarePlugin(dnf.Plugin):
             self._guard = None
             self._failure = str(error) or type(error).__name__
 
-    def _last_word(self, step):
+    def _last_word(self, step: Callable[[], None]) -> None:
         if self._guard is not None:
             self._attempt_last(step)
         if self._failure is not None:
             raise dnf.exceptions.Error('tuxcare: {}'.format(self._failure))
 
-    def _attempt_last(self, step):
+    def _attempt_last(self, step: Callable[[], None]) -> None:
         guard = self._guard
         self._attempt(step)
         self._guard = guard
 
 
-def _root(conf):
+def _root(conf: Any) -> str:
     """The root whose repository files dnf really reads: the installroot where it has them, else the host (PIN 1)."""
     top = os.path.abspath(conf.installroot)
     inside = any(os.path.abspath(folder).startswith(top.rstrip('/') + '/') for folder in conf.reposdir)
     return top if inside else '/'
 
 
-def _is_registered(root, folders):
+def _is_registered(root: str, folders: Iterable[str]) -> bool:
     """Whether anything on this root says that dnf tuxcare registered it: our state, or our stamp in a repository file."""
     if any(os.path.lexists(os.path.join(root, sign)) for sign in _SIGNS_OF_OURS):
         return True
@@ -107,7 +108,7 @@ def _is_registered(root, folders):
                for name in os.listdir(folder) if name.endswith('.repo'))
 
 
-def _has_stamp(path):
+def _has_stamp(path: str) -> bool:
     try:
         with open(path, 'rb') as stream:
             return _STAMP in stream.read(1 << 20)
@@ -115,7 +116,7 @@ def _has_stamp(path):
         return False
 
 
-def _without_secrets(record):
+def _without_secrets(record: logging.LogRecord) -> bool:
     """dnf writes its whole command line into its log before any hook runs: the licence key is taken out there."""
     try:
         from tuxcare_lib import cli
@@ -133,7 +134,7 @@ class TuxcareCommand(dnf.cli.Command):
     aliases = ('tuxcare',)
     summary = 'TuxCare Enterprise Support for AlmaLinux: register, status, FIPS'
 
-    def set_argparser(self, parser):
+    def set_argparser(self, parser: Any) -> None:
         try:
             from tuxcare_lib import cli
         except ImportError as error:
@@ -145,15 +146,15 @@ class TuxcareCommand(dnf.cli.Command):
         parser.add_argument('tuxcare_words', nargs='*', metavar='VERB', help='what to do')
         self.cli.optparser.format_help = lambda: cli.help_text(cli.verb_in(self.base.args))
 
-    def pre_configure(self):
+    def pre_configure(self) -> None:
         from tuxcare_lib.adapter.verb import DnfVerb
         self._verb = DnfVerb(self.cli, self.opts, _root(self.base.conf))
 
-    def configure(self):
+    def configure(self) -> None:
         self._verb.configure()
 
-    def run(self):
+    def run(self) -> None:
         self._verb.run()
 
-    def run_transaction(self):
+    def run_transaction(self) -> None:
         self._verb.run_transaction()

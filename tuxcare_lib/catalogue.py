@@ -47,10 +47,10 @@ def _version(value: str) -> int:
 _URL = Key(schema.text, required=True)
 
 # docs/catalogue.md describes each; a test compares the two.
-SCHEMA = {
+SCHEMA: Dict[str, Dict[str, Key]] = {
     'catalogue': {'schema': Key(_version, required=True)},
-    'service': {name: _URL for name in (
-        'register_url', 'check_url', 'unregister_url', 'repo_url', 'gpg_key_url', 'gpg_key_fingerprint')},
+    'service': dict.fromkeys((
+        'register_url', 'check_url', 'unregister_url', 'repo_url', 'gpg_key_url', 'gpg_key_fingerprint'), _URL),
     'product': {'title': Key(schema.text, required=True), 'key_prefix': Key(schema.text, default=''),
                 'moves': Key(schema.boolean, required=True)},
     'family': {'title': Key(schema.text, required=True), 'os_release_id': Key(schema.text, required=True),
@@ -64,7 +64,7 @@ SCHEMA = {
                    'products': Key(schema.words, required=True), 'fips': Key(schema.boolean, default=False)},
     'fips': {'kernel': Key(_package, required=True), 'modules': Key(_packages, required=True),
              'multilib': Key(schema.words, default=())},
-}  # type: Dict[str, Dict[str, Key]]
+}
 
 # How many words follow the kind in the name of a section.
 _ARGUMENTS = {'catalogue': 0, 'service': 0, 'product': 1, 'family': 1, 'release': 2, 'repository': 1, 'fips': 3}
@@ -109,8 +109,8 @@ def read(sources: Sequence[Tuple[str, str]]) -> Catalogue:
 
     Raises ConfigurationError with every problem of every file.
     """
-    sections = {}  # type: Dict[Tuple[str, Tuple[str, ...]], Tuple[str, Read]]
-    problems = []  # type: List[Problem]
+    sections: Dict[Tuple[str, Tuple[str, ...]], Tuple[str, Read]] = {}
+    problems: List[Problem] = []
     for path, text in sources:
         found, bad = schema.read(path, text, SCHEMA)
         problems += bad
@@ -129,7 +129,7 @@ def read(sources: Sequence[Tuple[str, str]]) -> Catalogue:
 
 def _cross_check(sections: Dict[Tuple[str, Tuple[str, ...]], Tuple[str, Read]]) -> List[Problem]:
     """References between sections: families, products, releases that are named have to be there."""
-    problems = []  # type: List[Problem]
+    problems: List[Problem] = []
     for kind in ('catalogue', 'service'):
         if (kind, ()) not in sections:
             problems.append(Problem('catalogue', 0, 'section [{}] is missing'.format(kind)))

@@ -29,7 +29,7 @@ class Verb(NamedTuple):
 JSON = Option(('--json',), 'json', 'print one JSON document on standard output and nothing else there')
 DRY_RUN = Option(('--dry-run',), 'dry_run', 'print what would be done, as a diff of each file; change nothing')
 
-VERBS = (
+VERBS: Tuple[Verb, ...] = (
     Verb('register', 'register this host and put it on the vetted repositories', (
         Option(('-l', '--license-key'), 'license_key', 'the licence key (visible to every user while the command runs)', 'KEY'),
         Option(('--license-key-file',), 'license_key_file', 'read the licence key from FILE, or from standard input (-)', 'FILE'),
@@ -47,7 +47,7 @@ VERBS = (
     Verb('repos', 'show or change which mirrors the operating system\'s repositories use', (DRY_RUN, JSON),
          ('diff', 'switch', 'revert'), changes=True, needs_root=True),
     Verb('recover', 'undo a change that was cut off', (JSON,), changes=True, needs_root=True),
-)  # type: Tuple[Verb, ...]
+)
 
 _COMMON = '''dnf's own options (-y, --assumeno, -q, --installroot DIR, --setopt) keep their meaning; man dnf has them all.'''
 
@@ -71,7 +71,7 @@ class Options(NamedTuple):
 
 def all_options() -> List[Option]:
     """Every option once, in the order of the verbs."""
-    seen = {}  # type: Dict[str, Option]
+    seen: Dict[str, Option] = {}
     for verb in VERBS:
         for option in verb.options:
             seen.setdefault(option.dest, option)
@@ -141,7 +141,7 @@ def verb_in(arguments: Sequence[str]) -> Optional[str]:
 
 def secrets_in(arguments: Sequence[str]) -> List[str]:
     """The values of -l and --license-key in a raw command line, however they are joined or abbreviated."""
-    found = []  # type: List[str]
+    found: List[str] = []
     for position, word in enumerate(arguments):
         name, joined, value = word.partition('=')
         if joined and len(name) > 4 and '--license-key'.startswith(name):

@@ -59,7 +59,7 @@ def enrol(enquiry: Enquiry, key: LicenceKey) -> Dialogue:
     """Register and prove the token. Returns an Enrolment; raises ServiceError and its kin, the seat given back."""
     token = yield from _register(enquiry, key)
     try:
-        seen = {}  # type: Seen
+        seen: Seen = {}
         product = yield from _prove_product(enquiry, token, seen)
         trees = yield from _served_trees(enquiry, token, seen)
         repositories = yield from _served_repositories(enquiry, token, product, seen)
@@ -222,4 +222,4 @@ def _signing_key(settings: Settings) -> Dialogue:
     if response.status != 200:
         raise SigningKeyError('The signing key could not be fetched: HTTP {} from {}.'.format(
             response.status, settings.gpg_key_url), 'Check gpg_key_url in the configuration.')
-    return response.body  # type: ignore[no-any-return]
+    return response.body

@@ -11,7 +11,7 @@ from tuxcare_lib.model import Request, Response
 from tuxcare_lib.rootfs import Root
 
 # Nothing of the user's environment reaches a program: neither PATH nor a secret, and its words are English.
-_ENVIRONMENT = {'PATH': '/usr/sbin:/usr/bin:/sbin:/bin', 'LC_ALL': 'C.UTF-8', 'HOME': '/root'}
+_ENVIRONMENT = {'PATH': '/usr/sbin:/usr/bin:/sbin:/bin', 'LC_ALL': 'C', 'HOME': '/root'}
 
 
 def converse(dialogue: Dialogue, send: Callable[[Request], Response], ask: Callable[[str], bool]) -> Any:
@@ -20,7 +20,7 @@ def converse(dialogue: Dialogue, send: Callable[[Request], Response], ask: Calla
         step = next(dialogue)
         while True:
             try:
-                answer = ask(step.text) if isinstance(step, Question) else send(step)  # type: Any
+                answer: Any = ask(step.text) if isinstance(step, Question) else send(step)
             except TuxcareError as error:
                 step = dialogue.throw(error)
             else:
@@ -30,18 +30,18 @@ def converse(dialogue: Dialogue, send: Callable[[Request], Response], ask: Calla
 
 
 def run(root: Root, argv: Sequence[str]) -> str:
-    """Run a program of the system inside the root (chroot where it is not the running one). Returns what it printed.
+    """Run a program of the system inside the root (chroot where it is not the running one). Returns its standard output.
 
     Raises CommandError with the last line that it printed.     """
-    command = list(argv) if root.is_host else ['chroot', root.path] + list(argv)  # type: List[str]
+    command: List[str] = list(argv) if root.is_host else ['chroot', root.path] + list(argv)
     try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                               env=_ENVIRONMENT, universal_newlines=True)
     except OSError as error:
         raise CommandError('{} cannot be run: {}.'.format(argv[0], os.strerror(error.errno or 0)),
                            'Install the package that has it.')
     if done.returncode:
-        last = (done.stdout.strip().split('\n') or [''])[-1]
+        last = (done.stderr.strip() or done.stdout.strip()).split('\n')[-1]
         raise CommandError('`{}` failed with status {}: {}'.format(' '.join(argv), done.returncode, last or 'no output.'),
                            'Mend the cause and run the command again.')
     return done.stdout

@@ -53,8 +53,8 @@ def _host_name(root: Root) -> str:
 
 
 def _repository_files(root: Root) -> Tuple[Tuple[RepositoryFile, ...], Tuple[Problem, ...]]:
-    files = []  # type: List[RepositoryFile]
-    problems = []  # type: List[Problem]
+    files: List[RepositoryFile] = []
+    problems: List[Problem] = []
     for folder in REPOSITORY_FOLDERS:
         for name in root.names(folder):
             if name.endswith('.repo'):

@@ -4,13 +4,13 @@
 FACTS 4: enable the repository, install the set, make its kernel the default, turn the mode on, reboot.
 """
 
-from typing import Iterable, List, NamedTuple, Optional, Tuple
+import re
+from typing import AbstractSet, List, NamedTuple, Optional, Tuple
 
 from tuxcare_lib import host as places
-from tuxcare_lib import inifile
+from tuxcare_lib import inifile, messages
 from tuxcare_lib.catalogue import Catalogue
 from tuxcare_lib.errors import HostError, NotRegisteredError
-from tuxcare_lib import messages
 from tuxcare_lib.host import Facts
 from tuxcare_lib.model import Change, PackageSet
 
@@ -23,14 +23,6 @@ class Boot(NamedTuple):
     default_kernel: str
     arguments: str
     policy: str
-
-
-class Installed(NamedTuple):
-    """An installed package as far as the set is concerned."""
-
-    name: str
-    architecture: str
-    nevra: str
 
 
 def package_set(facts: Facts, catalogue: Catalogue) -> PackageSet:
@@ -54,9 +46,23 @@ def name_of(nevr: str) -> str:
     return nevr.rsplit('-', 2)[0]
 
 
-def specs(wanted: PackageSet, installed: Iterable[Installed]) -> Tuple[str, ...]:
-    """The packages to install, as NEVRA; i686 companions only where that package is installed as i686 (multilib)."""
-    have = {(package.name, package.architecture) for package in installed}
+def evr(nevr: str) -> Tuple[str, str, str]:
+    """Epoch, version and release in NAME-[EPOCH:]VERSION-RELEASE; the epoch is '0' where none is named."""
+    _, version, release = nevr.rsplit('-', 2)
+    epoch, colon, rest = version.partition(':')
+    return (epoch, rest, release) if colon else ('0', version, release)
+
+
+def is_fips_build(release: str) -> bool:
+    """`.tuxcare.3` is a FIPS build, `.tuxcare.els1` a fix that is none (FACTS 4)."""
+    return bool(re.search(r'\.tuxcare\.[0-9]+\Z', release, re.A))
+
+
+def specs(wanted: PackageSet, have: AbstractSet[Tuple[str, str]]) -> Tuple[str, ...]:
+    """The packages to install, as NEVRA. `have` are the names and architectures that are installed.
+
+    i686 companions only where that package, or its libraries, is installed as i686 (multilib).
+    """
     chosen = ['{}.{}'.format(nevr, wanted.architecture) for nevr in (wanted.kernel,) + wanted.modules]
     for architecture in wanted.multilib:
         chosen += ['{}.{}'.format(nevr, architecture) for nevr in wanted.modules
@@ -71,13 +77,13 @@ def _companions(name: str) -> Tuple[str, ...]:
 
 def kernel_image(wanted: PackageSet) -> str:
     """The path of the validated kernel, as the boot loader names it (FACTS 4)."""
-    version = wanted.kernel[len(name_of(wanted.kernel)) + 1:].split(':')[-1]
-    return '/boot/vmlinuz-{}.{}'.format(version, wanted.architecture)
+    _, version, release = evr(wanted.kernel)
+    return '/boot/vmlinuz-{}-{}.{}'.format(version, release, wanted.architecture)
 
 
 def commands(wanted: PackageSet, boot: Boot) -> Tuple[Tuple[str, ...], ...]:
     """What still has to be run, in order; nothing where the host boots into FIPS mode already."""
-    steps = []  # type: List[Tuple[str, ...]]
+    steps: List[Tuple[str, ...]] = []
     image = kernel_image(wanted)
     if boot.default_kernel != image:
         steps.append(('grubby', '--set-default=' + image))

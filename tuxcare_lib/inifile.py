@@ -7,7 +7,7 @@ a last line without an end, comments and blank lines are all kept. What libdnf's
 """
 
 import re
-from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 _SECTION = re.compile(r'\[(?P<name>[^\]]*)\]\s*\Z')
 _OPTION = re.compile(r'(?P<key>[^=\s][^=]*?)\s*=\s*(?P<value>.*?)\s*\Z', re.S)
@@ -68,9 +68,9 @@ class Document(NamedTuple):
         names = [section.name for section in self.sections]
         return sorted({name for name in names if names.count(name) > 1})
 
-    def edited(self, edits: Dict[int, Sequence[str]]) -> 'Document':
+    def edited(self, edits: Mapping[int, Sequence[str]]) -> 'Document':
         """A new document in which the line numbered by a key is replaced by the lines given (with their ends)."""
-        lines = []  # type: List[str]
+        lines: List[str] = []
         for number, line in enumerate(self.lines):
             lines.extend(edits.get(number, (line,)))
         return parse(''.join(lines))
@@ -93,8 +93,8 @@ def _split(text: str) -> Iterator[str]:
 def parse(text: str) -> Document:
     """Read a document. Never fails: what means nothing is listed as junk."""
     lines = tuple(_split(text))
-    junk = []  # type: List[int]
-    heads = []  # type: List[Tuple[str, int, List[Option]]]
+    junk: List[int] = []
+    heads: List[Tuple[str, int, List[Option]]] = []
     for number, line in enumerate(lines):
         bare = line.lstrip(_BYTE_ORDER_MARK) if number == 0 else line
         if not bare.strip() or bare[0] in '#;':

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from tuxcare_lib.catalogue import Catalogue
 from tuxcare_lib.host import Registration
-from tuxcare_lib.model import Family, Release
+from tuxcare_lib.model import Release
 from tuxcare_lib.settings import Settings
 
 TRUSTED, DEBUG, PAST, FOREIGN = 'trusted', 'debug', 'past', 'foreign'

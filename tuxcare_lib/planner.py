@@ -203,8 +203,9 @@ def tuxcare_repo(catalogue: Catalogue, settings: Settings, outcome: Enrolment) -
 
 def unregistration_changes(facts: Facts) -> Tuple[List[Change], List[str]]:
     """The way back, three-way: (changes, notes). Raises ConflictError where a line of ours was edited."""
-    changes, notes = [], []  # type: List[Change], List[str]
-    current = dict(facts.images)  # type: Dict[str, Optional[Image]]
+    changes: List[Change] = []
+    notes: List[str] = []
+    current: Dict[str, Optional[Image]] = dict(facts.images)
     current.update({file.path: file.image for file in facts.repository_files})
     for kept in reversed(facts.kept):
         now = current.get(kept.path)

@@ -49,7 +49,7 @@ def render_kept(kept: Tuple[Kept, ...]) -> bytes:
 def parse_kept(data: Optional[bytes]) -> Tuple[Kept, ...]:
     """The inverse. Raises StateError where the file is missing or damaged."""
     try:
-        document = json.loads((data or b'').decode('utf-8'))  # type: Dict[str, Any]
+        document: Dict[str, Any] = json.loads((data or b'').decode('utf-8'))
         if document['schema'] != SCHEMA:
             raise ValueError('schema')
         return tuple(Kept(str(entry['path']), from_json(entry['before']), from_json(entry['after']),

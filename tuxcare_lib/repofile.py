@@ -139,7 +139,7 @@ def switched(document: Document, switch: Switch) -> Document:
 
     A section that is switched already has no live URL of the community's, so doing it twice changes nothing.
     """
-    edits = {}  # type: Dict[int, List[str]]
+    edits: Dict[int, List[str]] = {}
     for section in document.sections:
         family = _family(section, switch.families)
         if family is not None:
@@ -149,7 +149,7 @@ def switched(document: Document, switch: Switch) -> Document:
 
 def _section_edits(document: Document, section: Section, family: Family, switch: Switch) -> Dict[int, List[str]]:
     tree = _tree_name(document, section, family)
-    edits = {}  # type: Dict[int, List[str]]
+    edits: Dict[int, List[str]] = {}
     urls = [option for option in section.options if option.key in _URL_KEYS]
     if tree:
         new = ['baseurl=' + vetted_url(switch.repo_url, family, tree)]
@@ -201,7 +201,7 @@ def _disabled(document: Document, section: Section) -> Dict[int, List[str]]:
         header = document.lines[section.start]
         end = inifile.line_end(header) or '\n'
         return {section.start: [header, ADDED + end, 'enabled=0' + end]}
-    edits = {}  # type: Dict[int, List[str]]
+    edits: Dict[int, List[str]] = {}
     for option in options:
         edits.update(_taken_out(document, option, ['enabled=0'] if option is options[-1] else []))
     return edits
@@ -232,7 +232,7 @@ def added_lines(document: Document) -> List[str]:
 
 def reverted(document: Document) -> Document:
     """The inverse of `switched`: our lines go, the lines that we put out of service come back, the rest stays as it is."""
-    kept = []  # type: List[str]
+    kept: List[str] = []
     skip = False
     for line in document.lines:
         if skip:

@@ -19,8 +19,8 @@ def to_json(document: Dict[str, Any]) -> str:
 
 def error_document(error: TuxcareError, verb: str) -> Dict[str, Any]:
     """An error for programs."""
-    document = {'command': verb, 'exit_status': error.status, 'error': {
-        'code': error.code, 'message': error.message, 'remedy': error.remedy}}  # type: Dict[str, Any]
+    document: Dict[str, Any] = {'command': verb, 'exit_status': error.status, 'error': {
+        'code': error.code, 'message': error.message, 'remedy': error.remedy}}
     if isinstance(error, ConfigurationError):
         document['error']['problems'] = [problem._asdict() for problem in error.problems]
     if isinstance(error, ConflictError):
@@ -30,7 +30,7 @@ def error_document(error: TuxcareError, verb: str) -> Dict[str, Any]:
 
 def plan_report(verb: str, plan: Plan) -> Report:
     """What --dry-run prints."""
-    lines = []  # type: List[str]
+    lines: List[str] = []
     lines += ['Request: ' + request for request in plan.requests]
     for change in plan.changes:
         lines += change_lines(change)
@@ -72,7 +72,7 @@ def _diff(change: Change) -> Optional[str]:
 def table(rows: Sequence[Tuple[str, str]]) -> Tuple[str, ...]:
     """Two columns, the first as wide as it has to be; a value of several lines is indented under itself."""
     width = max(len(name) for name, _ in rows)
-    lines = []  # type: List[str]
+    lines: List[str] = []
     for name, value in rows:
         first, *rest = value.split('\n')
         lines.append('{:<{}}  {}'.format(name, width, first).rstrip())

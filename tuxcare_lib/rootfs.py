@@ -43,7 +43,7 @@ class Root:
         Raises FileSystemError for a circle of links.
         """
         pending = [part for part in path.split('/') if part][::-1]
-        done = []  # type: List[str]
+        done: List[str] = []
         links = 0
         while pending:
             part = pending.pop()

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The rpm database below a root: which packages are there, and which signing keys."""
 
-from typing import Iterable, List, NamedTuple
+from typing import Iterable, List, NamedTuple, Tuple
 
 import rpm
 
@@ -31,6 +31,11 @@ def installed(root: Root, names: Iterable[str]) -> List[Package]:
     transaction = rpm.TransactionSet(root.path)
     return [Package(header['name'], header['epoch'] or 0, header['version'], header['release'], header['arch'] or '',
                     header['vendor'] or '') for name in names for header in transaction.dbMatch('name', name)]
+
+
+def compare(one: Tuple[str, str, str], other: Tuple[str, str, str]) -> int:
+    """Epoch, version and release as rpm orders them: -1, 0 or 1."""
+    return int(rpm.labelCompare(one, other))
 
 
 def has_key(root: Root, fingerprint: str) -> bool:

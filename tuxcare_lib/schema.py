@@ -41,7 +41,7 @@ def read(path: str, text: str, schema: Schema) -> Tuple[List[Read], List[Problem
                 for number in document.junk]
     problems += [Problem(path, 0, 'section [{}] stands here twice'.format(name))
                  for name in document.repeated_sections()]
-    sections = []  # type: List[Read]
+    sections: List[Read] = []
     for section in document.sections:
         kind, _, rest = section.name.partition(' ')
         if kind not in schema:
@@ -57,7 +57,7 @@ def read(path: str, text: str, schema: Schema) -> Tuple[List[Read], List[Problem
 
 def _values(path: str, section: inifile.Section, keys: Mapping[str, Key]) -> Tuple[Dict[str, Any], List[Problem]]:
     values = {name: key.default for name, key in keys.items()}
-    problems = []  # type: List[Problem]
+    problems: List[Problem] = []
     for option in section.options:
         key = keys.get(option.key)
         place = option.start + 1

@@ -15,11 +15,10 @@ PATH = '/etc/dnf/plugins/tuxcare.conf'
 def _url(value: str) -> str:
     """An http or https address without user information, query or fragment."""
     try:
-        parts = urlsplit(value)
-        parts.port
+        parts, port = urlsplit(value), urlsplit(value).port
     except ValueError as error:
         raise ValueError('not an address: {}'.format(error))
-    if parts.scheme not in ('https', 'http') or not parts.hostname:
+    if port == 0 or parts.scheme not in ('https', 'http') or not parts.hostname:
         raise ValueError('an address that begins with https:// is needed')
     if parts.username is not None or parts.query or parts.fragment or re.search(r'[\s$]', value):
         raise ValueError('an address without user name, query, fragment, blank or variable is needed')
@@ -41,7 +40,7 @@ def _allow(value: str) -> Tuple[str, ...]:
 
 
 # Every key but the catalogue's defaults; docs/configuration.md describes each, and a test compares.
-SCHEMA = {
+SCHEMA: Dict[str, Dict[str, Key]] = {
     'main': {'enabled': Key(schema.boolean, default=True)},
     'service': {
         'register_url': Key(_url), 'check_url': Key(_url), 'unregister_url': Key(_url), 'repo_url': Key(_url),
@@ -49,7 +48,7 @@ SCHEMA = {
         'ca_file': Key(str, default=''), 'proxy': Key(str, default=''),
         'timeout': Key(schema.integer(1, 600), default=30), 'retries': Key(schema.integer(0, 10), default=3)},
     'pin': {'trusted_url': Key(schema.words, default=()), 'allow': Key(_allow, default=())},
-}  # type: Dict[str, Dict[str, Key]]
+}
 
 
 class Settings(NamedTuple):
@@ -74,7 +73,7 @@ def read(text: Optional[str], defaults: Dict[str, str], path: str = PATH) -> Set
     sections, problems = schema.read(path, text or '', SCHEMA)
     if problems:
         raise ConfigurationError(problems, 'Correct the file, or remove it: every key has a default.')
-    values = dict(defaults)  # type: Dict[str, object]
+    values: Dict[str, object] = dict(defaults)
     values['gpg_key_fingerprint'] = _fingerprint(defaults['gpg_key_fingerprint'])
     for section in sections:
         for name in section.lines:

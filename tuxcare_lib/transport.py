@@ -75,7 +75,7 @@ class Transport:
     def _exchange(self, request: Request, url: str) -> '_Answer':
         deadline = self._clock() + self._network.exchange
         proxies = {'http': self._network.proxy, 'https': self._network.proxy} if self._network.proxy else {}
-        verify = self._network.ca_file or True  # type: Union[str, bool]
+        verify: Union[str, bool] = self._network.ca_file or True
         try:
             with self._session.request(
                     request.method, url, json=request.json, timeout=(self._network.timeout, self._network.timeout),
@@ -156,12 +156,12 @@ _CAUSES = (
     ('NewConnectionError', 'No connection to {} can be made.', 'Check the network of this host.'),
 )
 
-_CERTIFICATE_CAUSES = {
+_CERTIFICATE_CAUSES: Dict[str, str] = {
     'has expired': 'it has expired', 'not yet valid': 'it is not valid yet (is the clock of this host right?)',
     "doesn't match": 'it is for another name', 'Hostname mismatch': 'it is for another name',
     'unable to get local issuer': 'its issuer is unknown', 'self signed': 'its issuer is unknown',
     'self-signed': 'its issuer is unknown',
-}  # type: Dict[str, str]
+}
 
 
 def _certificate(text: str) -> str:

@@ -31,16 +31,24 @@ class KeyRing:
     """
 
     def __init__(self, private: Optional[Path] = None) -> None:
-        self.home = Path(tempfile.mkdtemp(prefix="gpg-"))
-        if private is not None:
-            self.gpg("--import", *sorted(private.glob("RPM-GPG-KEY-*")))
+        self.private = private
 
     def __enter__(self) -> "KeyRing":
+        self.home = Path(tempfile.mkdtemp(prefix="gpg-"))
+        try:
+            if self.private is not None:
+                self.gpg("--import", *sorted(self.private.glob("RPM-GPG-KEY-*")))
+        except BaseException:
+            self._close()
+            raise
         return self
 
     def __exit__(
         self, kind: Optional[Type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
     ) -> None:
+        self._close()
+
+    def _close(self) -> None:
         subprocess.run(["gpgconf", "--homedir", str(self.home), "--kill", "all"], check=False)
         shutil.rmtree(str(self.home), ignore_errors=True)
 

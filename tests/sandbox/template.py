@@ -112,6 +112,7 @@ def _make(universe: "Universe", release: str, folder: Path) -> None:
         _rpm(root, "--import", str(universe.keys / "RPM-GPG-KEY-AlmaLinux-9"))
         _write_missing(root, _FILES)
         _add_user(root)
+        _copy_locale(root)
         _hide_machine(root)
         _tell_kernel(root)
         _empty_traces(root)
@@ -158,6 +159,13 @@ def _dnf(root: Path, *args: str) -> str:
     command = [*namespace.as_root(), "dnf", "-y", "--noplugins", "--installroot=" + str(root),
                "--setopt=reposdir=/var/empty", "--setopt=varsdir=/var/empty", "--releasever=9", *args]
     return namespace.check(command, outside_env(root))
+
+
+def _copy_locale(root: Path) -> None:
+    """C.UTF-8, which each glibc of EL brings: without it bash warns on standard error where LC_ALL names it."""
+    source = Path("/usr/lib/locale/C.utf8")
+    if source.is_dir() and not (root / "usr/lib/locale/C.utf8").exists():
+        shutil.copytree(str(source), str(root / "usr/lib/locale/C.utf8"))
 
 
 def _hide_machine(root: Path) -> None:

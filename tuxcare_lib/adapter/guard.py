@@ -29,12 +29,12 @@ class Guard:
         if data is None:
             raise StateError('{} is missing on a registered host.'.format(REGISTRATION),
                              'Put it back, or run `dnf tuxcare unregister --local`.')
-        self.registration = registration.parse(data)  # type: Registration
+        self.registration: Registration = registration.parse(data)
         self.catalogue, self.settings = read_configuration(conf)
         self.token = _token(root)
         self.release = self._release(root)
-        self.rules = pin.policy(self.registration, self.release, self.token or '-', self.catalogue, self.settings)  # type: Policy
-        self._kinds = {}  # type: Dict[str, str]
+        self.rules: Policy = pin.policy(self.registration, self.release, self.token or '-', self.catalogue, self.settings)
+        self._kinds: Dict[str, str] = {}
 
     def _release(self, root: Root) -> Release:
         value = _variable(root, RELEASEVER)
@@ -52,7 +52,7 @@ class Guard:
             substitutions['tuxcare_token'] = self.token
 
     def look_at_repositories(self, base: dnf.Base) -> None:
-        """Before the sack: an operating system's tree past the pin is disabled; so is, for a user without the token, what needs it."""
+        """Before the sack: a tree past the pin is disabled; so is what needs the token where the user cannot read it."""
         for repo in base.repos.iter_enabled():
             if self.token is None and any('$tuxcare_token' in url for url in _urls(repo)):
                 repo.disable()

@@ -34,9 +34,9 @@ class DnfVerb:
         self._cli = dnf_cli
         self._base = dnf_cli.base
         self._root = Root(root)
-        self._json = None  # type: Optional[int]
-        self._prepared = None  # type: Optional[fips_command.Prepared]
-        self._failure = None  # type: Optional[TuxcareError]
+        self._json: Optional[int] = None
+        self._prepared: Optional[fips_command.Prepared] = None
+        self._failure: Optional[TuxcareError] = None
         _hide_secrets(dnf_cli)
         given = {option.dest: getattr(opts, 'tuxcare_' + option.dest) for option in cli.all_options()}
         if given['json']:
@@ -208,7 +208,7 @@ class _Sender:
     def __init__(self, settings: Settings, network: Dict[str, str]) -> None:
         self._settings = settings
         self._network = network
-        self._transport = None  # type: Any
+        self._transport: Any = None
 
     def send(self, request: Request) -> Response:
         if self._transport is None:
@@ -217,7 +217,7 @@ class _Sender:
                 ca_file=self._settings.ca_file or self._network['ca_file'],
                 proxy=self._settings.proxy or self._network['proxy'],
                 timeout=self._settings.timeout, retries=self._settings.retries))
-        answer = self._transport.send(request)  # type: Response
+        answer: Response = self._transport.send(request)
         return answer
 
 
@@ -236,7 +236,7 @@ def _keep_standard_output() -> int:
 def _hide_secrets(dnf_cli: Any) -> None:
     """Take a licence key out of what dnf writes into its history: it keeps the command line of a transaction."""
     secrets = cli.secrets_in(sys.argv)
-    arguments = list(dnf_cli.base.args or ())  # type: List[str]
+    arguments: List[str] = list(dnf_cli.base.args or ())
     for secret in secrets:
         arguments = [argument.replace(secret, '(hidden)') for argument in arguments]
         dnf_cli.cmdstring = dnf_cli.cmdstring.replace(secret, '(hidden)')
@@ -244,7 +244,6 @@ def _hide_secrets(dnf_cli: Any) -> None:
 
 
 def _planned(base: dnf.Base) -> List[str]:
-    lines = []
-    for word, packages in (('install', base.transaction.install_set), ('remove', base.transaction.remove_set)):
-        lines += ['{} {}'.format(word, package) for package in sorted(packages)]
-    return lines
+    """What the resolved transaction does, one line a package; what an upgrade replaces is not a line of its own."""
+    replaced = {item for item in base.transaction if item.action_name in ('Upgraded', 'Downgraded', 'Reinstalled')}
+    return sorted('{} {}'.format(item.action_name, item.pkg) for item in base.transaction if item not in replaced)

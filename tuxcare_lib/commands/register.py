@@ -133,7 +133,7 @@ def _let_go(context: Context, value: str, host_name: str) -> bool:
 
 
 def _dry_run(context: Context, facts: Facts, wish: Wish, key: Optional[LicenceKey]) -> Report:
-    """The plan, for the product asked for or hinted at, else the first that the release offers; nothing is asked of the service."""
+    """The plan, for the product asked for or hinted at, else the first of the release; the service is not asked."""
     host = planner.check_host(facts, context.catalogue, wish)
     if facts.registration is not None:
         return plan_report('register', Plan(('POST ' + context.settings.register_url,), (
