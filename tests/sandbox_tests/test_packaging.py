@@ -24,7 +24,8 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def query(package: Path, *words: str) -> List[str]:
-    command = ["rpm", "-qp", *words, str(package)]
+    # A database of its own: on Debian rpm would make one in the home folder.
+    command = ["rpm", "--dbpath", str(package.parent / "database"), "-qp", *words, str(package)]
     return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()
 
 

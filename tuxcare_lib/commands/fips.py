@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`dnf tuxcare fips enable`: what to do before dnf's transaction, and what after it."""
 
-from typing import TYPE_CHECKING, List, NamedTuple, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Sequence, Tuple
 
 from tuxcare_lib import boot, executor, facts as gathering, fips, journal, messages, planner
 from tuxcare_lib.commands import Context, exclusive
