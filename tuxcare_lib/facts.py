@@ -9,8 +9,8 @@ from typing import Dict, List, Optional, Tuple
 
 from tuxcare_lib import inifile, registration, repofile
 from tuxcare_lib.errors import Problem, TuxcareError
-from tuxcare_lib.host import (BEFORE, MARKER, REGISTRATION, RELEASEVER, REPOSITORY_FOLDERS, SIGNING_KEY, TOKEN,
-                              TUXCARE_REPO, Facts, RepositoryFile)
+from tuxcare_lib.host import (BEFORE, MARKER, REGISTRATION, RELEASEVER, REPOSITORY_FOLDERS, SIGNING_KEY, STATE_FOLDER,
+                              TOKEN, TUXCARE_REPO, Facts, RepositoryFile)
 from tuxcare_lib.model import Image, Release
 from tuxcare_lib.rootfs import Root
 
@@ -28,7 +28,8 @@ def gather(root: Root, architecture: Optional[str] = None) -> Facts:
         repository_files=files, problems=problems,
         images={path: root.image(path) for path in (TOKEN, RELEASEVER, MARKER, TUXCARE_REPO, SIGNING_KEY)},
         registration=record,
-        kept=registration.parse_kept(root.read(BEFORE)) if record is not None and os.geteuid() == 0 else ())
+        kept=registration.parse_kept(root.read(BEFORE)) if record is not None and os.geteuid() == 0 else (),
+        has_state_folder=root.kind(STATE_FOLDER) != '')
 
 
 def _os_release(root: Root) -> Dict[str, str]:

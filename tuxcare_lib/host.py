@@ -25,6 +25,7 @@ class Registration(NamedTuple):
     """The registration. `release` is what was installed when it was made, `pin` what the host is held on.
 
     `key_imported`: the signing key was not trusted before. `reverted`: the administrator ran `repos revert`.
+    `made_folder`: the folder of our state was not there before (the package has it, an image without the package has not).
     """
 
     product: str
@@ -38,6 +39,7 @@ class Registration(NamedTuple):
     signing_key: str
     key_imported: bool
     reverted: bool = False
+    made_folder: bool = False
 
 
 class Kept(NamedTuple):
@@ -72,6 +74,7 @@ class Facts(NamedTuple):
     images: Dict[str, Optional[Image]]
     registration: Optional[Registration]
     kept: Tuple[Kept, ...]
+    has_state_folder: bool
 
     @property
     def is_registered(self) -> bool:

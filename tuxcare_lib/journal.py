@@ -50,10 +50,11 @@ def apply(root: Root, verb: str, changes: Sequence[Change], finish: Callable[[],
 
 def begin(root: Root, verb: str, changes: Sequence[Change]) -> None:
     """Write down what is there now, durably, and open the operation."""
+    made = root.kind(STATE_FOLDER) == ''
     root.make_folder(STATE_FOLDER)
     for leftover in (_NEW, _DONE):
         root.remove_tree(leftover)
-    document = {'schema': _SCHEMA, 'verb': verb,
+    document = {'schema': _SCHEMA, 'verb': verb, 'made_folder': made,
                 'files': [{'path': change.path, 'before': to_json(change.before)} for change in changes]}
     root.make_folder(_NEW, 0o700)
     root.write(_NEW + _LIST, Image(json.dumps(document, indent=1).encode('ascii'), 0o600))
@@ -85,6 +86,8 @@ def undo(root: Root) -> str:
         for path, image in reversed(files):
             put(root, path, image)
         commit(root)
+        if document['made_folder']:
+            root.remove_empty_folder(STATE_FOLDER)
     except (TuxcareError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RecoveryError('The change could not be undone: {}'.format(error),
                             'Mend the cause and run `dnf tuxcare recover`.')

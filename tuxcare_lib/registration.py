@@ -31,7 +31,7 @@ def parse(data: bytes) -> Registration:
         if release is None or pin is None:
             raise ValueError('no release')
         repositories = tuple(str(name) for name in document.pop('repositories'))
-        flags = {name: bool(document.pop(name)) for name in ('key_imported', 'reverted')}
+        flags = {name: bool(document.pop(name)) for name in ('key_imported', 'reverted', 'made_folder')}
         texts = {str(name): str(value) for name, value in document.items()}
         return Registration(release=release, pin=pin, repositories=repositories,
                             **flags, **texts)  # type: ignore[arg-type]

@@ -170,6 +170,16 @@ class Root:
         except OSError as error:
             raise _failed('rename', old, error)
 
+    def remove_empty_folder(self, path: str) -> None:
+        """Remove a folder of ours if nothing is in it."""
+        try:
+            os.rmdir(self.real(path))
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise _failed('remove', path, error)
+
     def remove_tree(self, path: str) -> None:
         """Remove a folder of ours with the plain files in it."""
         try:

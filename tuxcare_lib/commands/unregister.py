@@ -4,7 +4,7 @@
 from tuxcare_lib import enrolment, executor, facts as gathering, journal, messages, planner
 from tuxcare_lib.commands import Context, exclusive
 from tuxcare_lib.errors import ServiceError, UsageError
-from tuxcare_lib.host import TOKEN, Facts
+from tuxcare_lib.host import STATE_FOLDER, TOKEN, Facts
 from tuxcare_lib.model import Plan, Report, Token
 from tuxcare_lib.report import plan_report
 
@@ -41,6 +41,8 @@ def _unregister(context: Context) -> Report:
     from tuxcare_lib import rpmdb  # rpm: only where something is really taken back
     journal.apply(context.root, 'dnf tuxcare unregister', changes, finish=lambda: rpmdb.remove_key(
         context.root, record.signing_key) if record.key_imported else None)
+    if record.made_folder:
+        context.root.remove_empty_folder(STATE_FOLDER)
     seat = messages.SEAT_RETURNED if returned else messages.SEAT_TAKEN
     drift = messages.DRIFT.format(record.pin)
     return Report((messages.DEREGISTERED, seat, drift) + tuple(notes), {
