@@ -22,11 +22,15 @@ class Console:
         return bool(sys.stdin and sys.stdin.isatty() and sys.stderr and sys.stderr.isatty())
 
     def ask(self, question: str) -> bool:
-        """Yes or no. Raises DeclinedError where nobody can be asked."""
+        """Yes or no; -y and --assumeno answer it. Raises DeclinedError where nobody can be asked."""
         if self._assume is not None:
             return self._assume
+        return self.ask_person(question)
+
+    def ask_person(self, question: str) -> bool:
+        """As `ask`, for what -y must not decide. Raises DeclinedError where nobody can be asked."""
         if not self.is_interactive():
-            raise DeclinedError(question, 'There is no terminal to answer on; run it on one, or give -y.')
+            raise DeclinedError(question, 'There is no terminal to answer on.')
         sys.stderr.write(question + ' [y/N]: ')
         sys.stderr.flush()
         return sys.stdin.readline().strip().lower() in ('y', 'yes')

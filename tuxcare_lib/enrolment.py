@@ -64,8 +64,10 @@ def enrol(enquiry: Enquiry, key: LicenceKey) -> Dialogue:
         trees = yield from _served_trees(enquiry, token, seen)
         repositories = yield from _served_repositories(enquiry, token, product, seen)
         signing_key = yield from _signing_key(enquiry.settings)
-    except TuxcareError as error:
+    except (TuxcareError, KeyboardInterrupt) as error:
         returned = yield from give_back(enquiry.settings, token, enquiry.host_name)
+        if not isinstance(error, TuxcareError):
+            raise
         error.remedy = '{} {}'.format(error.remedy, messages.SEAT_RETURNED if returned else messages.SEAT_TAKEN).strip()
         raise
     return Enrolment(token, product, repositories, trees, signing_key)

@@ -15,13 +15,13 @@ _ENVIRONMENT = {'PATH': '/usr/sbin:/usr/bin:/sbin:/bin', 'LC_ALL': 'C', 'HOME': 
 
 
 def converse(dialogue: Dialogue, send: Callable[[Request], Response], ask: Callable[[str], bool]) -> Any:
-    """Run a dialogue to its end and return its result; errors of `send` and `ask` are thrown into it."""
+    """Run a dialogue to its end and return its result; errors of `send` and `ask`, and Ctrl-C, are thrown into it."""
     try:
         step = next(dialogue)
         while True:
             try:
                 answer: Any = ask(step.text) if isinstance(step, Question) else send(step)
-            except TuxcareError as error:
+            except (TuxcareError, KeyboardInterrupt) as error:
                 step = dialogue.throw(error)
             else:
                 step = dialogue.send(answer)

@@ -8,7 +8,7 @@ import shlex
 from typing import Dict, List, Optional, Tuple
 
 from tuxcare_lib import inifile, registration, repofile
-from tuxcare_lib.errors import Problem, TuxcareError
+from tuxcare_lib.errors import FileSystemError, Problem, TuxcareError
 from tuxcare_lib.host import (BEFORE, MARKER, REGISTRATION, RELEASEVER, REPOSITORY_FOLDERS, SIGNING_KEY, STATE_FOLDER,
                               TOKEN, TUXCARE_REPO, Facts, RepositoryFile)
 from tuxcare_lib.model import Image, Release
@@ -26,10 +26,20 @@ def gather(root: Root, architecture: Optional[str] = None) -> Facts:
         release=Release.parse(release_file.get('VERSION_ID', '')), version_id=release_file.get('VERSION_ID', ''),
         architecture=architecture or platform.machine(), host_name=_host_name(root),
         repository_files=files, problems=problems,
-        images={path: root.image(path) for path in (TOKEN, RELEASEVER, MARKER, TUXCARE_REPO, SIGNING_KEY)},
+        images={path: _own(root, path) for path in (TOKEN, RELEASEVER, MARKER, TUXCARE_REPO, SIGNING_KEY)},
         registration=record,
         kept=registration.parse_kept(root.read(BEFORE)) if record is not None and os.geteuid() == 0 else (),
         has_state_folder=root.kind(STATE_FOLDER) != '')
+
+
+def _own(root: Root, path: str) -> Optional[Image]:
+    """A file of ours; what an ordinary user may not read is there all the same."""
+    try:
+        return root.image(path)
+    except FileSystemError:
+        if os.geteuid() == 0:
+            raise
+        return Image(b'', 0)
 
 
 def _os_release(root: Root) -> Dict[str, str]:

@@ -47,7 +47,7 @@ def _register(context: Context, wish: Wish, key: LicenceKey) -> Report:
     if facts.registration is not None:
         return _replace(context, facts, host, wish, key) if context.options.flag('replace') else _already(facts)
     enquiry = _enquiry(context, facts, host, wish, key)
-    outcome = executor.converse(enrolment.enrol(enquiry, key), context.send, context.console.ask)
+    outcome = executor.converse(enrolment.enrol(enquiry, key), context.send, context.console.ask_person)
     with _seat(context, enquiry, outcome.token):
         changes = _settle(context, facts, host, outcome)
     return _report(context, host, outcome, [change.path for change in changes])
@@ -111,7 +111,7 @@ def _replace(context: Context, facts: Facts, host: Supported, wish: Wish, key: L
     enquiry = planner.enquiry(facts, context.catalogue, context.settings, host, (), wish,
                               licence.hinted_product(key, context.catalogue.products.values()))
     old = facts.images[TOKEN]
-    outcome = executor.converse(enrolment.enrol(enquiry, key), context.send, context.console.ask)
+    outcome = executor.converse(enrolment.enrol(enquiry, key), context.send, context.console.ask_person)
     with _seat(context, enquiry, outcome.token):
         if outcome.product != record.product:
             raise EntitlementError('The new key is for {}, this host is registered for {}.'.format(

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Servers per module, a fresh host per test, the product as working tree and as its own package."""
+import copy
+import subprocess
+from pathlib import Path
+from typing import Callable, Iterator, List
+
+import pytest
+
+from tests.sandbox.host import PROJECT, Host, slash_available
+from tests.sandbox.service import Service
+from tests.sandbox.universe import Universe
+
+pytest.register_assert_rewrite("tests.integration.outcome")
+
+
+@pytest.fixture(scope="session")
+def universe() -> Universe:
+    return Universe.build()
+
+
+@pytest.fixture(scope="session")
+def package() -> Path:
+    """The product's RPM, built from the working tree."""
+    built = subprocess.run([str(PROJECT / "scripts/build-rpm")], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert built.returncode == 0, built.stderr
+    return Path(built.stdout.strip())
+
+
+@pytest.fixture(scope="module")
+def servers(universe: Universe, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    with Service(universe, tmp_path_factory.mktemp("servers")) as service:
+        yield service
+
+
+@pytest.fixture
+def service(servers: Service) -> Iterator[Service]:
+    """The module's servers, which remember nothing of the test before: no request, fault, seat or added key."""
+    keys, seats = copy.deepcopy(servers.keys), set(servers.licences.seats())
+    servers.clear_requests()
+    yield servers
+    servers.cancel_faults()
+    for seat in set(servers.licences.seats()) - seats:
+        servers.licences.unregister(seat.token)
+    servers.keys.clear()
+    servers.keys.update(keys)
+
+
+class Hosts:
+    """Makes the hosts of one test and ends them after it."""
+
+    def __init__(self, universe: Universe, service: Service, directory: Path, package: Callable[[], Path]) -> None:
+        self._universe = universe
+        self._service = service
+        self._directory = directory
+        self._package = package
+        self._made: List[Host] = []
+
+    def by_installroot(self, release: str = "9.2") -> Host:
+        """A root that dnf is pointed to; the product is the working tree."""
+        return self._make(release, slash=False)
+
+    def slash(self, release: str = "9.2", product: bool = True) -> Host:
+        """A host that is `/` to its programs, with the product's RPM installed; skips where that cannot be had."""
+        reason = slash_available()
+        if reason:
+            pytest.skip(reason)
+        return self._make(release, slash=True, product=product)
+
+    def close(self) -> None:
+        for host in self._made:
+            host.close()
+
+    def _make(self, release: str, slash: bool, product: bool = True) -> Host:
+        directory = self._directory / ("host%d" % len(self._made))
+        rpm = self._package() if slash and product else None
+        host = Host.create(self._universe, self._service, directory, release=release, slash=slash, rpm=rpm)
+        self._made.append(host)
+        return host
+
+
+@pytest.fixture
+def hosts(request: pytest.FixtureRequest, universe: Universe, service: Service, tmp_path: Path) -> Iterator[Hosts]:
+    made = Hosts(universe, service, tmp_path, lambda: request.getfixturevalue("package"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def host(hosts: Hosts) -> Host:
+    """A fresh 9.2 host by --installroot."""
+    return hosts.by_installroot()
+
+
+@pytest.fixture
+def slash_host(hosts: Hosts) -> Host:
+    """A fresh 9.2 host as `/`, the product installed from its package."""
+    return hosts.slash()
+
+
+@pytest.fixture(params=["installroot", "slash"])
+def any_host(request: pytest.FixtureRequest, hosts: Hosts) -> Host:
+    """A fresh 9.2 host, each of the two ways."""
+    return hosts.slash() if request.param == "slash" else hosts.by_installroot()
