@@ -21,6 +21,7 @@ logger = logging.getLogger('dnf.plugin')
 _STATE = 'var/lib/tuxcare/registration.json'
 _SIGNS_OF_OURS = (_STATE, 'var/lib/tuxcare/before.json', 'var/lib/tuxcare/journal')
 _STAMP = b'\n#tuxcare'
+_MISSING = 'the library cannot be loaded ({}). Run: dnf --disableplugin=tuxcare reinstall dnf-plugin-tuxcare'
 
 
 class TuxcarePlugin(dnf.Plugin):
@@ -53,7 +54,8 @@ class TuxcarePlugin(dnf.Plugin):
 
     def config(self) -> None:
         if self._guard:
-            self._attempt(lambda: self._guard.look_at_repositories(self.base))
+            ours = isinstance(getattr(self.cli, 'command', None), TuxcareCommand)
+            self._attempt(lambda: self._guard.look_at_repositories(self.base, aloud=not ours))
 
     def sack(self) -> None:
         if self._guard:
@@ -79,7 +81,7 @@ class TuxcarePlugin(dnf.Plugin):
             step()
         except Exception as error:  # fails closed: whatever it is, no transaction passes
             self._guard = None
-            self._failure = str(error) or type(error).__name__
+            self._failure = _MISSING.format(error) if isinstance(error, ImportError) else str(error) or type(error).__name__
 
     def _last_word(self, step: Callable[[], None]) -> None:
         if self._guard is not None:
@@ -138,8 +140,7 @@ class TuxcareCommand(dnf.cli.Command):
         try:
             from tuxcare_lib import cli
         except ImportError as error:
-            raise dnf.exceptions.Error('tuxcare: its library cannot be loaded ({}). Run: dnf --disableplugin=tuxcare '
-                                       'reinstall dnf-plugin-tuxcare'.format(error))
+            raise dnf.exceptions.Error('tuxcare: ' + _MISSING.format(error))
         for option in cli.all_options():
             kind = {'metavar': option.metavar} if option.metavar else {'action': 'store_true'}
             parser.add_argument(*option.flags, dest='tuxcare_' + option.dest, help=option.help, **kind)

@@ -44,13 +44,13 @@ def _version(value: str) -> int:
     return SCHEMA_VERSION
 
 
-_URL = Key(schema.text, required=True)
+_URL = Key(schema.url, required=True)
 
 # docs/catalogue.md describes each; a test compares the two.
 SCHEMA: Dict[str, Dict[str, Key]] = {
     'catalogue': {'schema': Key(_version, required=True)},
-    'service': dict.fromkeys((
-        'register_url', 'check_url', 'unregister_url', 'repo_url', 'gpg_key_url', 'gpg_key_fingerprint'), _URL),
+    'service': {'register_url': _URL, 'check_url': _URL, 'unregister_url': _URL, 'repo_url': _URL, 'gpg_key_url': _URL,
+                'gpg_key_fingerprint': Key(schema.fingerprint, required=True)},
     'product': {'title': Key(schema.text, required=True), 'key_prefix': Key(schema.text, default=''),
                 'moves': Key(schema.boolean, required=True)},
     'family': {'title': Key(schema.text, required=True), 'os_release_id': Key(schema.text, required=True),

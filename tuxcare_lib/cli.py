@@ -44,9 +44,10 @@ VERBS: Tuple[Verb, ...] = (
     Verb('status', 'show registration, release and pin, repositories and FIPS mode', (JSON,)),
     Verb('fips', 'install the FIPS 140-3 validated packages and turn FIPS mode on', (DRY_RUN, JSON),
          ('enable',), changes=True, needs_root=True),
-    Verb('repos', 'show or change which mirrors the operating system\'s repositories use', (DRY_RUN, JSON),
+    Verb('repos', 'show or change which mirrors the operating system\'s repositories use', (
+        DRY_RUN._replace(help='switch and revert: print a diff of each file; change nothing'), JSON),
          ('diff', 'switch', 'revert'), changes=True, needs_root=True),
-    Verb('recover', 'undo a change that was cut off', (JSON,), changes=True, needs_root=True),
+    Verb('recover', 'undo a change that was cut off', (DRY_RUN, JSON), changes=True, needs_root=True),
 )
 
 _COMMON = '''dnf's own options (-y, --assumeno, -q, --installroot DIR, --setopt) keep their meaning; man dnf has them all.'''
@@ -58,6 +59,11 @@ class Options(NamedTuple):
     verb: Optional[Verb]
     words: Tuple[str, ...]
     given: Dict[str, object]
+
+    @property
+    def command(self) -> str:
+        """The verb with its word, as in reports: `fips enable`; empty for `dnf tuxcare` alone."""
+        return ' '.join(((self.verb.name,) if self.verb else ()) + self.words)
 
     def flag(self, dest: str) -> bool:
         """Whether an option without value was given."""
@@ -86,7 +92,7 @@ def find(name: str) -> Optional[Verb]:
 def check(words: Sequence[str], given: Dict[str, object]) -> Options:
     """What was asked for, if it exists. Raises UsageError."""
     if not words:
-        _refuse_options(given, (), 'dnf tuxcare')
+        _refuse_options(given, (JSON,), 'dnf tuxcare')
         return Options(None, (), given)
     verb = find(words[0])
     if verb is None:

@@ -18,6 +18,7 @@
     ├── CommandError                 a program of the system (grubby, fips-mode-setup) failed
     ├── PinError                     a transaction would take the host past its pin
     ├── NotRegisteredError           exit status 3
+    ├── LockedError                  exit status 200, as dnf's own lock
     └── RecoveryError                exit status 5: failed, and the way back failed too
 
 Each has a stable `code` for programs, an exit `status` (DESIGN 3), one line for people, and a `remedy`.
@@ -163,6 +164,13 @@ class NotRegisteredError(TuxcareError):
 
     code = 'not-registered'
     status = 3
+
+
+class LockedError(TuxcareError):
+    """Another command holds the lock and the configuration (`exit_on_lock`) says not to wait."""
+
+    code = 'locked'
+    status = 200
 
 
 class RecoveryError(TuxcareError):

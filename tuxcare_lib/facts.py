@@ -8,28 +8,42 @@ import shlex
 from typing import Dict, List, Optional, Tuple
 
 from tuxcare_lib import inifile, registration, repofile
-from tuxcare_lib.errors import FileSystemError, Problem, TuxcareError
-from tuxcare_lib.host import (BEFORE, MARKER, REGISTRATION, RELEASEVER, REPOSITORY_FOLDERS, SIGNING_KEY, STATE_FOLDER,
-                              TOKEN, TUXCARE_REPO, Facts, RepositoryFile)
+from tuxcare_lib.errors import FileSystemError, Problem, StateError, TuxcareError
+from tuxcare_lib.host import (BEFORE, OWN_FILES, REGISTRATION, REPOSITORY_FOLDERS, STATE_FOLDER, Facts, Kept,
+                              Registration, RepositoryFile)
 from tuxcare_lib.model import Image, Release
 from tuxcare_lib.rootfs import Root
 
 def gather(root: Root, architecture: Optional[str] = None) -> Facts:
-    """Read the host below `root`. Raises FileSystemError or StateError where something of ours cannot be read."""
+    """Read the host below `root`. Raises FileSystemError where something of ours cannot be read."""
     release_file = _os_release(root)
     files, problems = _repository_files(root)
-    data = root.read(REGISTRATION)
-    record = registration.parse(data) if data is not None else None
+    images = {path: _own(root, path) for path in OWN_FILES}
+    record, kept, damage = _record(images, any(repofile.is_ours(file.document) for file in files))
     return Facts(
         root=root.path, os_id=release_file.get('ID', ''),
         os_title=release_file.get('PRETTY_NAME') or release_file.get('NAME') or 'an unknown system',
         release=Release.parse(release_file.get('VERSION_ID', '')), version_id=release_file.get('VERSION_ID', ''),
         architecture=architecture or platform.machine(), host_name=_host_name(root),
-        repository_files=files, problems=problems,
-        images={path: _own(root, path) for path in (TOKEN, RELEASEVER, MARKER, TUXCARE_REPO, SIGNING_KEY)},
-        registration=record,
-        kept=registration.parse_kept(root.read(BEFORE)) if record is not None and os.geteuid() == 0 else (),
-        has_state_folder=root.kind(STATE_FOLDER) != '')
+        repository_files=files, problems=problems, images=images, registration=record, kept=kept,
+        has_state_folder=root.kind(STATE_FOLDER) != '', damage=damage)
+
+
+def _record(images: Dict[str, Optional[Image]], stamped: bool) -> Tuple[Optional[Registration], Tuple[Kept, ...], str]:
+    """The registration and the before-images, or what is wrong with them on a host that bears our signs."""
+    data, before = images[REGISTRATION], images[BEFORE]
+    record: Optional[Registration] = None
+    kept: Tuple[Kept, ...] = ()
+    damage = ''
+    if data is None and (before is not None or stamped):
+        damage = '{} is missing, though this host was registered by dnf tuxcare.'.format(REGISTRATION)
+    try:
+        record = registration.parse(data.data) if data is not None else None
+        if os.geteuid() == 0 and (record is not None or before is not None):
+            kept = registration.parse_kept(before.data if before else None)
+    except StateError as error:
+        damage, record = error.message, None
+    return record, kept, damage
 
 
 def _own(root: Root, path: str) -> Optional[Image]:

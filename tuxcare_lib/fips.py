@@ -12,7 +12,7 @@ from tuxcare_lib import inifile, messages
 from tuxcare_lib.catalogue import Catalogue
 from tuxcare_lib.errors import HostError, NotRegisteredError
 from tuxcare_lib.host import Facts
-from tuxcare_lib.model import Change, PackageSet
+from tuxcare_lib.model import Change, PackageSet, Release
 
 
 class Boot(NamedTuple):
@@ -26,19 +26,23 @@ class Boot(NamedTuple):
 
 
 def package_set(facts: Facts, catalogue: Catalogue) -> PackageSet:
-    """The host's validated set. Raises NotRegisteredError or HostError."""
+    """The registered host's validated set. Raises NotRegisteredError or HostError."""
     record = facts.registration
     if record is None:
         raise NotRegisteredError('This host is not registered.', messages.REGISTER_HINT)
-    found = catalogue.package_set(record.family, record.pin, facts.architecture)
-    if 'esu' != record.product or found is None:
-        sets = ['{} {} {}'.format(catalogue.families[entry.family].title, entry.release, entry.architecture)
-                for entry in catalogue.package_sets]
-        raise HostError('There is no FIPS-validated set for {} {} on {} with {}.'.format(
-            catalogue.families[record.family].title, record.pin, facts.architecture,
-            catalogue.products[record.product].title), 'There is one with {} for: {}.'.format(
-                catalogue.products['esu'].title, ', '.join(sets)))
-    return found
+    return set_for(catalogue, record.product, record.family, record.pin, facts.architecture)
+
+
+def set_for(catalogue: Catalogue, product: str, family: str, release: Release, architecture: str) -> PackageSet:
+    """The validated set of a product on a release. Raises HostError, naming those that there are."""
+    found = catalogue.package_set(family, release, architecture)
+    if product == 'esu' and found is not None:
+        return found
+    sets = ['{} {} {}'.format(catalogue.families[entry.family].title, entry.release, entry.architecture)
+            for entry in catalogue.package_sets]
+    raise HostError('There is no FIPS-validated set for {} {} on {} with {}.'.format(
+        catalogue.families[family].title, release, architecture, catalogue.products[product].title),
+        'There is one with {} for: {}.'.format(catalogue.products['esu'].title, ', '.join(sets)))
 
 
 def name_of(nevr: str) -> str:

@@ -19,6 +19,8 @@ RELEASEVER = VARIABLES + '/tuxcare_releasever'
 MARKER = '/etc/tuxcare-release'
 TUXCARE_REPO = '/etc/yum.repos.d/tuxcare.repo'
 SIGNING_KEY = '/etc/pki/rpm-gpg/RPM-GPG-KEY-TuxCare'
+# In the order of their removal: what names the token goes before the record of it.
+OWN_FILES = (TUXCARE_REPO, RELEASEVER, TOKEN, MARKER, SIGNING_KEY, BEFORE, REGISTRATION)
 
 
 class Registration(NamedTuple):
@@ -60,7 +62,10 @@ class RepositoryFile(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """A host as it is now. `problems` tell why repository files cannot be changed; images are of the files that we own."""
+    """A host as it is now. `problems` tell why repository files cannot be changed; images are of the files that we own.
+
+    `damage` tells what is wrong with our own record on a host that bears our signs; empty where nothing is.
+    """
 
     root: str
     os_id: str
@@ -75,16 +80,17 @@ class Facts(NamedTuple):
     registration: Optional[Registration]
     kept: Tuple[Kept, ...]
     has_state_folder: bool
+    damage: str = ''
 
     @property
     def is_registered(self) -> bool:
-        """Whether the host has our registration or the vendor's tool's token."""
-        return self.registration is not None or self.images[TOKEN] is not None
+        """Whether the host has our registration, what is left of it, or the vendor's tool's token."""
+        return self.registration is not None or bool(self.damage) or self.images[TOKEN] is not None
 
     @property
     def by_vendors_tool(self) -> bool:
         """Whether the vendor's own tool set this host up: its signs are there and none of ours."""
-        return self.registration is None and self.images[TOKEN] is not None
+        return self.registration is None and not self.damage and self.images[TOKEN] is not None
 
     def variable(self, path: str) -> str:
         """A dnf variable's value as dnf reads it: the first line; empty where there is none."""

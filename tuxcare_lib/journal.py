@@ -84,6 +84,7 @@ def undo(root: Root) -> str:
         document = json.loads((root.read(_OPEN + _LIST) or b'').decode('utf-8'))
         files = _files(document)
         for path, image in reversed(files):
+            root.discard_temporary(path)
             put(root, path, image)
         commit(root)
         if document['made_folder']:
@@ -92,6 +93,16 @@ def undo(root: Root) -> str:
         raise RecoveryError('The change could not be undone: {}'.format(error),
                             'Mend the cause and run `dnf tuxcare recover`.')
     return str(document['verb'])
+
+
+def pending(root: Root) -> List[Change]:
+    """What `undo` would change, for a dry run. Raises RecoveryError where the journal cannot be read."""
+    try:
+        files = _files(json.loads((root.read(_OPEN + _LIST) or b'').decode('utf-8')))
+        found = [Change(path, root.image(path), image, secret=True) for path, image in reversed(files)]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RecoveryError('The journal cannot be read: {}.'.format(error), 'Put {} back from a backup.'.format(_OPEN))
+    return [change for change in found if change.before != change.after]
 
 
 def _files(document: Dict[str, Any]) -> List[Any]:

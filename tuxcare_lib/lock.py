@@ -7,17 +7,10 @@ import os
 import time
 from typing import Callable, Iterator
 
-from tuxcare_lib.errors import FileSystemError, TuxcareError
+from tuxcare_lib.errors import FileSystemError, LockedError
 from tuxcare_lib.rootfs import Root
 
 _FOLDER = '/etc/dnf'
-
-
-class LockedError(TuxcareError):
-    """Another command holds the lock and the configuration (`exit_on_lock`) says not to wait."""
-
-    code = 'locked'
-    status = 200
 
 
 @contextlib.contextmanager

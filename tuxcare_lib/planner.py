@@ -2,7 +2,7 @@
 """From facts to what has to change. Pure: no file, no network, no clock."""
 
 import difflib
-from typing import Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from tuxcare_lib import host as places
 from tuxcare_lib import inifile, registration, repofile
@@ -147,11 +147,10 @@ def recorded(facts: Facts, record: Registration, kept: Tuple[Kept, ...]) -> List
     """Our own record, where it changes."""
     changes = []
     if kept != facts.kept:
-        before = Image(registration.render_kept(facts.kept), 0o600) if facts.registration else None
-        changes.append(Change(places.BEFORE, before, Image(registration.render_kept(kept), 0o600)))
+        changes.append(Change(places.BEFORE, facts.images[places.BEFORE], Image(registration.render_kept(kept), 0o600), True))
     if record != facts.registration:
-        before = Image(registration.render(facts.registration), 0o644) if facts.registration else None
-        changes.append(Change(places.REGISTRATION, before, Image(registration.render(record), 0o644)))
+        changes.append(Change(places.REGISTRATION, facts.images[places.REGISTRATION],
+                              Image(registration.render(record), 0o644)))
     return changes
 
 
@@ -191,7 +190,7 @@ def marker(family: Family, pin: Release) -> bytes:
 
 def tuxcare_repo(catalogue: Catalogue, settings: Settings, outcome: Enrolment) -> bytes:
     """The vendor's own repositories: those of the product that answered. The FIPS one waits for `fips enable`."""
-    blocks = []
+    blocks = ['# Written by `dnf tuxcare register`; `dnf tuxcare unregister` removes it.\n']
     for entry in catalogue.repositories:
         if entry.id in outcome.repositories:
             blocks.append('\n'.join([
@@ -206,20 +205,35 @@ def unregistration_changes(facts: Facts) -> Tuple[List[Change], List[str]]:
     """The way back, three-way: (changes, notes). Raises ConflictError where a line of ours was edited."""
     changes: List[Change] = []
     notes: List[str] = []
-    current: Dict[str, Optional[Image]] = dict(facts.images)
+    current = dict(facts.images)
     current.update({file.path: file.image for file in facts.repository_files})
     for kept in reversed(facts.kept):
-        now = current.get(kept.path)
+        now = current.pop(kept.path, None)
         target = _restored(kept, now)
         if kept.path == places.TUXCARE_REPO and now is not None and kept.after and now.data != kept.after.data:
             changes.append(Change(kept.path + '.rpmsave', None, now))
             notes.append('{0} had been edited; the edited file is kept as {0}.rpmsave.'.format(kept.path))
         if target != now:
             changes.append(Change(kept.path, now, target, kept.secret))
-    assert facts.registration is not None
-    changes.append(Change(places.BEFORE, Image(registration.render_kept(facts.kept), 0o600), None))
-    changes.append(Change(places.REGISTRATION, Image(registration.render(facts.registration), 0o644), None))
-    return changes, notes
+    return changes + _without_before_image(facts, current, notes), notes
+
+
+def _without_before_image(facts: Facts, current: Mapping[str, Optional[Image]], notes: List[str]) -> List[Change]:
+    """What bears our signs and has no before-image: our marked lines are inverted, our own files removed, and it is said."""
+    changes = []
+    for file in facts.repository_files:
+        if file.path in current and repofile.is_ours(file.document):
+            text = repofile.reverted(file.document).render()
+            changes.append(Change(file.path, file.image, file.image._replace(data=inifile.encode(text), mtime_ns=None)))
+            notes.append('{}: there is no before-image; the lines marked by dnf tuxcare were inverted.'.format(file.path))
+    for path in places.OWN_FILES:
+        if current.get(path) is None:
+            continue
+        if path == places.SIGNING_KEY and facts.registration is None:
+            notes.append('{} and the key in the rpm database stay: it is not known who put them there.'.format(path))
+        elif path != places.SIGNING_KEY:
+            changes.append(Change(path, current[path], None, path in (places.TOKEN, places.BEFORE)))
+    return changes
 
 
 def _restored(kept: Kept, now: Optional[Image]) -> Optional[Image]:

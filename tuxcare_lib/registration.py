@@ -10,7 +10,7 @@ from tuxcare_lib.images import from_json, to_json
 from tuxcare_lib.model import Release
 
 SCHEMA = 1
-_REMEDY = 'Run `dnf tuxcare unregister --local` and register again, or put the file back from a backup.'
+_REMEDY = 'Put it back from a backup, or run `dnf tuxcare unregister --local` and register again.'
 
 
 def render(registration: Registration) -> bytes:
@@ -56,4 +56,4 @@ def parse_kept(data: Optional[bytes]) -> Tuple[Kept, ...]:
                           bool(entry['secret'])) for entry in document['files'])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise StateError('{} is missing or damaged, so files cannot be put back byte for byte.'.format(BEFORE),
-                         'Put it back from a backup, or run `dnf tuxcare unregister --local`.')
+                         _REMEDY)

@@ -119,11 +119,11 @@ class Root:
     def write(self, path: str, image: Image) -> None:
         """Put a file in place, whole: temporary file, fsync, rename, fsync of the folder. A link stays, its target changes."""
         target = self.resolve(path)
-        folder, name = os.path.split(target)
-        staging = os.path.dirname(folder) if folder in _NO_TEMPORARY_FILES else folder
-        temporary = os.path.join(self.outside(staging), '.tuxcare-{}-{}'.format(name, os.getpid()))
+        folder = os.path.dirname(target)
+        temporary = self._temporary(target)
         try:
             self._make_folder(folder)
+            _remove_quietly(temporary)
             fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
             try:
                 _fill(fd, image, self.outside(folder))
@@ -134,6 +134,16 @@ class Root:
         except OSError as error:
             _remove_quietly(temporary)
             raise _failed('write', path, error)
+
+    def _temporary(self, target: str) -> str:
+        """Where a file is made before it is renamed into place; one name per file, so that a killed writer's is found again."""
+        folder, name = os.path.split(target)
+        staging = os.path.dirname(folder) if folder in _NO_TEMPORARY_FILES else folder
+        return os.path.join(self.outside(staging), '.tuxcare-new-' + name)
+
+    def discard_temporary(self, path: str) -> None:
+        """Remove what a writer of this file that was killed has left; it may hold a secret."""
+        _remove_quietly(self._temporary(self.resolve(path)))
 
     def remove(self, path: str) -> None:
         """Remove a file; nothing happens where it is gone already."""

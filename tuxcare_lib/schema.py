@@ -6,6 +6,7 @@ A schema is {kind of section: {key: Key}}. A section's name is its kind, or the 
 
 import re
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Tuple
+from urllib.parse import urlsplit
 
 from tuxcare_lib import inifile
 from tuxcare_lib.errors import Problem
@@ -107,3 +108,29 @@ def integer(low: int, high: int) -> Parser:
             raise ValueError('a whole number from {} to {} is needed'.format(low, high))
         return int(value)
     return parse
+
+
+def address(value: str, schemes: Tuple[str, ...]) -> str:
+    """An address without user name, query, fragment, blank or variable; a final slash does not count."""
+    try:
+        parts, port = urlsplit(value), urlsplit(value).port
+    except ValueError as error:
+        raise ValueError('not an address: {}'.format(error))
+    if parts.scheme not in schemes or (not parts.hostname and parts.scheme != 'file'):
+        raise ValueError('an address that begins with {} is needed'.format(' or '.join(name + '://' for name in schemes)))
+    if port == 0 or parts.username is not None or parts.query or parts.fragment or re.search(r'[\s$]', value):
+        raise ValueError('an address without user name, query, fragment, blank or variable is needed')
+    return value.rstrip('/')
+
+
+def url(value: str) -> str:
+    """The address of a service."""
+    return address(value, ('https', 'http'))
+
+
+def fingerprint(value: str) -> str:
+    """The whole fingerprint of a key, blanks removed."""
+    digits = re.sub(r'\s', '', value).upper()
+    if not re.match('[0-9A-F]{40}\\Z', digits):
+        raise ValueError('a whole fingerprint of 40 hexadecimal digits is needed')
+    return digits

@@ -12,24 +12,10 @@ from tuxcare_lib.schema import Key
 PATH = '/etc/dnf/plugins/tuxcare.conf'
 
 
-def _url(value: str) -> str:
-    """An http or https address without user information, query or fragment."""
-    try:
-        parts, port = urlsplit(value), urlsplit(value).port
-    except ValueError as error:
-        raise ValueError('not an address: {}'.format(error))
-    if port == 0 or parts.scheme not in ('https', 'http') or not parts.hostname:
-        raise ValueError('an address that begins with https:// is needed')
-    if parts.username is not None or parts.query or parts.fragment or re.search(r'[\s$]', value):
-        raise ValueError('an address without user name, query, fragment, blank or variable is needed')
-    return value.rstrip('/')
-
-
-def _fingerprint(value: str) -> str:
-    digits = re.sub(r'\s', '', value).upper()
-    if not re.match('[0-9A-F]{40}\\Z', digits):
-        raise ValueError('a whole fingerprint of 40 hexadecimal digits is needed')
-    return digits
+def _mirrors(value: str) -> Tuple[str, ...]:
+    """Prefixes of own mirrors; they may be folders, and name the release by its variable."""
+    return tuple(schema.address(word.replace('$tuxcare_releasever', '0.0'), ('https', 'http', 'file'))
+                 and word.rstrip('/') for word in value.split())
 
 
 def _allow(value: str) -> Tuple[str, ...]:
@@ -43,16 +29,16 @@ def _allow(value: str) -> Tuple[str, ...]:
 SCHEMA: Dict[str, Dict[str, Key]] = {
     'main': {'enabled': Key(schema.boolean, default=True)},
     'service': {
-        'register_url': Key(_url), 'check_url': Key(_url), 'unregister_url': Key(_url), 'repo_url': Key(_url),
-        'gpg_key_url': Key(_url), 'gpg_key_fingerprint': Key(_fingerprint),
+        'register_url': Key(schema.url), 'check_url': Key(schema.url), 'unregister_url': Key(schema.url),
+        'repo_url': Key(schema.url), 'gpg_key_url': Key(schema.url), 'gpg_key_fingerprint': Key(schema.fingerprint),
         'ca_file': Key(str, default=''), 'proxy': Key(str, default=''),
         'timeout': Key(schema.integer(1, 600), default=30), 'retries': Key(schema.integer(0, 10), default=3)},
-    'pin': {'trusted_url': Key(schema.words, default=()), 'allow': Key(_allow, default=())},
+    'pin': {'trusted_url': Key(_mirrors, default=()), 'allow': Key(_allow, default=())},
 }
 
 
 class Settings(NamedTuple):
-    """The configuration as it counts. Times are seconds."""
+    """The configuration as it counts. Times are seconds. `notes` tell what of it was not honoured, and why."""
 
     register_url: str
     check_url: str
@@ -66,6 +52,7 @@ class Settings(NamedTuple):
     retries: int = 3
     trusted_url: Tuple[str, ...] = ()
     allow: Tuple[str, ...] = ()
+    notes: Tuple[str, ...] = ()
 
 
 def read(text: Optional[str], defaults: Dict[str, str], path: str = PATH) -> Settings:
@@ -74,7 +61,6 @@ def read(text: Optional[str], defaults: Dict[str, str], path: str = PATH) -> Set
     if problems:
         raise ConfigurationError(problems, 'Correct the file, or remove it: every key has a default.')
     values: Dict[str, object] = dict(defaults)
-    values['gpg_key_fingerprint'] = _fingerprint(defaults['gpg_key_fingerprint'])
     for section in sections:
         for name in section.lines:
             if section.kind != 'main':

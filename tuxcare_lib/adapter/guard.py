@@ -51,15 +51,16 @@ class Guard:
         if self.token is not None:
             substitutions['tuxcare_token'] = self.token
 
-    def look_at_repositories(self, base: dnf.Base) -> None:
+    def look_at_repositories(self, base: dnf.Base, aloud: bool = True) -> None:
         """Before the sack: a tree past the pin is disabled; so is what needs the token where the user cannot read it."""
         for repo in base.repos.iter_enabled():
             if self.token is None and any('$tuxcare_token' in url for url in _urls(repo)):
                 repo.disable()
             elif self._kind(repo) == PAST:
                 repo.disable()
-                logger.warning('tuxcare: repository %s is disabled: it is not of release %s, on which this host is held.',
-                               repo.id, self.release)
+                logger.log(logging.WARNING if aloud else logging.DEBUG,
+                           'tuxcare: repository %s is disabled: it is not of release %s, on which this host is held.',
+                           repo.id, self.release)
 
     def hide(self, base: dnf.Base) -> None:
         """In the sack: what is past the pin is out of sight, in foreign repositories alone."""

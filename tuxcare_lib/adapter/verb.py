@@ -14,9 +14,10 @@ from typing import Any, Dict, List, Optional, Sequence
 import dnf
 import dnf.exceptions
 
-from tuxcare_lib import cli, report
+from tuxcare_lib import cli
 from tuxcare_lib.adapter import network_of, read_configuration
-from tuxcare_lib.commands import Context
+from tuxcare_lib.adapter.output import Output
+from tuxcare_lib.commands import Context, recover_first
 from tuxcare_lib.commands import fips as fips_command
 from tuxcare_lib.console import Console
 from tuxcare_lib.errors import CommandError, TuxcareError, UsageError
@@ -34,13 +35,11 @@ class DnfVerb:
         self._cli = dnf_cli
         self._base = dnf_cli.base
         self._root = Root(root)
-        self._json: Optional[int] = None
         self._prepared: Optional[fips_command.Prepared] = None
         self._failure: Optional[TuxcareError] = None
         _hide_secrets(dnf_cli)
         given = {option.dest: getattr(opts, 'tuxcare_' + option.dest) for option in cli.all_options()}
-        if given['json']:
-            self._json = _keep_standard_output()
+        self._output = Output(given['json'], ' '.join(opts.tuxcare_words))
         try:
             self._options = cli.check(opts.tuxcare_words, given)
             self._check_package_verb()
@@ -58,6 +57,7 @@ class DnfVerb:
             return
         if verb and verb.name == 'fips':
             try:
+                recover_first(self._context())
                 self._prepared = fips_command.prepare(self._context())
             except TuxcareError as error:
                 self._failure = error
@@ -97,8 +97,10 @@ class DnfVerb:
         elif verb.name == 'fips':
             self._run_fips()
         else:
-            module = importlib.import_module('tuxcare_lib.commands.' + verb.name)
-            self._present(module.run(self._context()))
+            context = self._context()
+            if verb.changes and verb.name != 'recover':
+                recover_first(context)
+            self._present(importlib.import_module('tuxcare_lib.commands.' + verb.name).run(context))
             if self._options.flag('fips') and not self._options.flag('dry_run'):
                 self._go_on_with_fips()
 
@@ -117,6 +119,7 @@ class DnfVerb:
 
     def _go_on_with_fips(self) -> None:
         """`register --fips`: the repositories are new, so dnf reads them anew in the same process."""
+        logger.info('The FIPS-validated packages come next; if that is not finished, `dnf tuxcare fips enable` goes on.')
         self._base.reset(repos=True, sack=True)
         for plugin_step in (self._base.pre_configure_plugins, self._base.read_all_repos, self._base.configure_plugins):
             plugin_step()
@@ -145,7 +148,7 @@ class DnfVerb:
 
     def _check_package_verb(self) -> None:
         conf = self._base.conf
-        if self._json is not None and self._is_package_verb() and not (
+        if self._output.json and self._is_package_verb() and not (
                 conf.assumeyes or conf.assumeno or self._options.flag('dry_run')):
             raise UsageError('With --json nobody can be asked about a transaction.', 'Add -y, --assumeno or --dry-run.')
 
@@ -163,43 +166,20 @@ class DnfVerb:
 
     def _present(self, result: Report) -> None:
         self._cli.demands.success_exit_status = result.status
-        for warning in result.warnings:
-            logger.warning(warning)
-        if self._json is not None:
-            self._write_json(result.document)
-            return
-        changes = result.document.get('changed') is not None
-        for line in result.lines:
-            if changes:
-                logger.info(line)  # dnf's -q silences it, and dnf's log has it
-            else:
-                sys.stdout.write(line + '\n')
+        self._output.report(result)
 
     def _refuse(self, error: TuxcareError) -> None:
         """An error with an exit status of its own; dnf's main() would turn every exception into 1."""
         if error.status == 1:
             raise self._fatal(error)
         logger.critical('Error: %s', error)
-        self._say_json(error)
+        self._output.error(error)
         self._cli.demands.success_exit_status = error.status
 
     def _fatal(self, error: TuxcareError) -> dnf.exceptions.Error:
-        diff = getattr(error, 'diff', '')
-        if diff:
-            sys.stderr.write(diff)
-        self._say_json(error)
+        self._output.error(error)
         logger.debug('tuxcare: %s', error.code, exc_info=True)
         return dnf.exceptions.Error(str(error))
-
-    def _say_json(self, error: TuxcareError) -> None:
-        if self._json is not None:
-            verb = self._options.verb.name if getattr(self, '_options', None) and self._options.verb else ''
-            self._write_json(report.error_document(error, verb))
-
-    def _write_json(self, document: Dict[str, Any]) -> None:
-        assert self._json is not None
-        with os.fdopen(os.dup(self._json), 'w', encoding='ascii') as stream:
-            stream.write(report.to_json(document))
 
 
 class _Sender:
@@ -223,14 +203,6 @@ class _Sender:
 
 def _now() -> str:
     return datetime.datetime.now(datetime.timezone.utc).strftime('%Y-%m-%dT%H:%M:%SZ')
-
-
-def _keep_standard_output() -> int:
-    """Standard output for the one document; whatever else is printed, by dnf too, goes to standard error."""
-    sys.stdout.flush()
-    kept = os.dup(1)
-    os.dup2(2, 1)
-    return kept
 
 
 def _hide_secrets(dnf_cli: Any) -> None:

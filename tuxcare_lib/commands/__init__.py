@@ -8,6 +8,8 @@ from tuxcare_lib import journal, lock
 from tuxcare_lib.catalogue import Catalogue
 from tuxcare_lib.cli import Options
 from tuxcare_lib.console import Console
+from tuxcare_lib.errors import StateError
+from tuxcare_lib.host import Facts
 from tuxcare_lib.model import Request, Response
 from tuxcare_lib.rootfs import Root
 from tuxcare_lib.settings import Settings
@@ -26,6 +28,23 @@ class Context(NamedTuple):
     send: Callable[[Request], Response]
     now: Callable[[], str]
     wait: bool = True
+
+
+def intact(facts: Facts) -> None:
+    """Raises StateError where our own record is damaged: no verb may build on it but `unregister --local`."""
+    if facts.damage:
+        raise StateError(facts.damage, 'Put it back from a backup, or run `dnf tuxcare unregister --local` and register again.')
+
+
+def recover_first(context: Context) -> None:
+    """What an earlier command left half done is undone before a changing verb looks at the host; a dry run only says so."""
+    if not journal.is_open(context.root):
+        return
+    if context.options.flag('dry_run'):
+        context.console.warn('An operation was cut off here; `dnf tuxcare recover` undoes it.')
+        return
+    with exclusive(context):
+        pass
 
 
 @contextlib.contextmanager

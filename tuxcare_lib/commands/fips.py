@@ -4,7 +4,7 @@
 from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Sequence, Tuple
 
 from tuxcare_lib import boot, executor, facts as gathering, fips, journal, messages, planner
-from tuxcare_lib.commands import Context, exclusive
+from tuxcare_lib.commands import Context, exclusive, intact
 from tuxcare_lib.errors import CommandError, StateError
 from tuxcare_lib.fips import Boot
 from tuxcare_lib.host import Facts, Kept
@@ -34,6 +34,7 @@ def prepare(context: Context) -> Prepared:
     """Read the host and choose the packages. Raises NotRegisteredError, HostError, CommandError; changes nothing."""
     from tuxcare_lib import rpmdb  # rpm: not for verbs that need no packages
     facts = gathering.gather(context.root, context.architecture)
+    intact(facts)
     wanted = fips.package_set(facts, context.catalogue)
     names = [name for nevr in (wanted.kernel,) + wanted.modules for name in (fips.name_of(nevr), fips.name_of(nevr) + '-libs')]
     found = rpmdb.installed(context.root, names)

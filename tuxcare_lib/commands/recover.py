@@ -3,11 +3,15 @@
 
 from tuxcare_lib import journal, lock
 from tuxcare_lib.commands import Context
-from tuxcare_lib.model import Report
+from tuxcare_lib.model import Plan, Report
+from tuxcare_lib.report import plan_report
 
 
 def run(context: Context) -> Report:
     """Undo an open operation. Raises RecoveryError where the way back fails as well."""
+    if context.options.flag('dry_run'):
+        changes = journal.pending(context.root) if journal.is_open(context.root) else []
+        return plan_report('recover', Plan(changes=tuple(changes)))
     with lock.held(context.root, context.wait, context.console.warn):
         verb = journal.undo(context.root) if journal.is_open(context.root) else None
     line = 'Nothing was cut off.' if verb is None else '`{}` was cut off; its changes were undone.'.format(verb)

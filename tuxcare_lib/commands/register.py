@@ -7,8 +7,8 @@ import stat
 import sys
 from typing import Iterator, List, Optional, Tuple
 
-from tuxcare_lib import enrolment, executor, facts as gathering, journal, licence, messages, planner, registration
-from tuxcare_lib.commands import Context, exclusive
+from tuxcare_lib import boot, enrolment, executor, facts as gathering, fips, journal, licence, messages, planner, registration
+from tuxcare_lib.commands import Context, exclusive, intact
 from tuxcare_lib.enrolment import Enquiry, Enrolment
 from tuxcare_lib.errors import EntitlementError, LicenceKeyError, TuxcareError, UsageError
 from tuxcare_lib.host import REGISTRATION, TOKEN, Facts
@@ -22,10 +22,11 @@ _GREATEST_KEY_FILE = 4096
 
 def run(context: Context) -> Report:
     """Register the host. Raises the tree of errors; then nothing is changed and no seat is taken, or it says so."""
-    wish = Wish(context.options.value('product'), context.options.value('pin'))
+    wish = _wish(context)
     facts = gathering.gather(context.root, context.architecture)
     planner.check_host(facts, context.catalogue, wish)
     key = _given_key(context)
+    intact(facts)
     replace = context.options.flag('replace')
     if facts.is_registered and not replace:
         return _already(facts)
@@ -41,8 +42,17 @@ def run(context: Context) -> Report:
         return _register(context, wish, key)
 
 
+def _wish(context: Context) -> Wish:
+    """What was asked for; --fips asks for ESU, the only product that has validated sets (FACTS 3)."""
+    product = context.options.value('product')
+    if product is None and context.options.flag('fips'):
+        product = 'esu'
+    return Wish(product, context.options.value('pin'))
+
+
 def _register(context: Context, wish: Wish, key: LicenceKey) -> Report:
     facts = gathering.gather(context.root, context.architecture)  # anew: somebody may have held the lock
+    intact(facts)
     host = planner.check_host(facts, context.catalogue, wish)
     if facts.registration is not None:
         return _replace(context, facts, host, wish, key) if context.options.flag('replace') else _already(facts)
@@ -55,6 +65,8 @@ def _register(context: Context, wish: Wish, key: LicenceKey) -> Report:
 
 def _enquiry(context: Context, facts: Facts, host: Supported, wish: Wish, key: Optional[LicenceKey]) -> Enquiry:
     trees = planner.check_repositories(facts, context.catalogue, host.family)
+    if context.options.flag('fips'):
+        fips.set_for(context.catalogue, 'esu', host.family.id, host.pin, facts.architecture)  # before a seat is taken
     hinted = licence.hinted_product(key, context.catalogue.products.values()) if key else None
     return planner.enquiry(facts, context.catalogue, context.settings, host, trees, wish, hinted)
 
@@ -143,18 +155,26 @@ def _dry_run(context: Context, facts: Facts, wish: Wish, key: Optional[LicenceKe
     repositories = tuple(entry.id for entry in context.catalogue.repositories if product in entry.products)
     assumed = Enrolment(Token('TOKEN'), product, repositories, enquiry.trees, b'')
     changes = planner.registration_changes(facts, context.catalogue, context.settings, host, assumed, context.now(), True)
+    packages, commands = _fips_plan(context, facts, host) if context.options.flag('fips') else ((), ())
+    title = context.catalogue.products[product].title
     return plan_report('register', Plan(
-        requests=_requests(context, enquiry, repositories), changes=tuple(changes),
-        notes=('Product assumed: {}; the service decides. Repositories that do not answer will be left out.'.format(
-            context.catalogue.products[product].title),)))
+        requests=_requests(context, enquiry, repositories), changes=tuple(changes), packages=packages, commands=commands,
+        notes=('The signing key is imported into the rpm database.',
+               'Product assumed: {}; the service decides. Repositories that do not answer are left out.'.format(title))))
+
+
+def _fips_plan(context: Context, facts: Facts, host: Supported) -> Tuple[Tuple[str, ...], Tuple[Tuple[str, ...], ...]]:
+    """Packages and commands that --fips adds; what the packages need beside them is known once the repositories are."""
+    wanted = fips.set_for(context.catalogue, 'esu', host.family.id, host.pin, facts.architecture)
+    return fips.specs(wanted, set()), fips.commands(wanted, boot.read(context.root))
 
 
 def _requests(context: Context, enquiry: Enquiry, repositories: Tuple[str, ...]) -> Tuple[str, ...]:
     paths = [enrolment.tree_path(enquiry.family, tree) for tree in ('BaseOS',) + enquiry.trees]
-    paths += [entry.path for entry in enquiry.repositories if entry.id in repositories]
+    paths += [entry.path for entry in enquiry.repositories if entry.id in repositories or entry.products == ('esu',)]
     asked = ['POST ' + context.settings.register_url]
     for path in dict.fromkeys(paths):
-        asked.append('GET {}/{}'.format(context.settings.repo_url, enrolment.expand(
+        asked.append('GET {}/{}repodata/repomd.xml'.format(context.settings.repo_url, enrolment.expand(
             path, enquiry.release, enquiry.architecture, Token('TOKEN'))))
     return tuple(asked + ['GET ' + context.settings.gpg_key_url])
 

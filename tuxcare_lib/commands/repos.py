@@ -4,7 +4,7 @@
 from typing import List
 
 from tuxcare_lib import facts as gathering, journal, messages, planner
-from tuxcare_lib.commands import Context, exclusive
+from tuxcare_lib.commands import Context, exclusive, intact
 from tuxcare_lib.errors import DeclinedError, NotRegisteredError
 from tuxcare_lib.host import Facts
 from tuxcare_lib.model import Change, Plan, Report
@@ -21,6 +21,7 @@ def run(context: Context) -> Report:
     facts = gathering.gather(context.root, context.architecture)
     if word == 'diff':
         return _diff(context, facts)
+    intact(facts)
     if facts.registration is None:
         raise NotRegisteredError('This host is not registered.', messages.REGISTER_HINT)
     if context.options.flag('dry_run'):

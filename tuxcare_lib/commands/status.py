@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`dnf tuxcare status`: what a person wants to know in five seconds, and the same as JSON."""
 
+import os
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from tuxcare_lib import boot, facts as gathering, fips, journal, messages, report, repofile
@@ -53,20 +54,24 @@ def _package_set(facts: Facts, context: Context) -> Optional[PackageSet]:
 
 
 def _fips_mode(facts: Facts, context: Context, state: Boot) -> str:
-    """'on', 'off', 'pending' (the next boot turns it on), 'not validated' (on, with another kernel), 'not available'."""
+    """'on', 'off', 'pending' (on from the next boot), 'not validated' (on, with another kernel), 'not available', 'unknown'."""
     wanted = _package_set(facts, context)
     if state.mode_on:
         validated = wanted is not None and fips.kernel_image(wanted).endswith('-' + state.running_kernel)
         return 'on' if validated else 'not validated'
+    if not state.default_kernel and os.geteuid() != 0:
+        return 'unknown'
     if fips.will_be_on(state):
         return 'pending'
     return 'off' if wanted is not None else 'not available'
 
 
 def _next(context: Context, facts: Facts, repositories: List[Repository], mode: str) -> List[str]:
-    todo = []
+    todo = list(context.settings.notes)
     if journal.is_open(context.root):
         todo.append('An operation was cut off: run `dnf tuxcare recover`.')
+    if facts.damage:
+        todo.append(facts.damage + ' Run `dnf tuxcare unregister --local` and register again, or restore it from a backup.')
     if not facts.is_registered:
         todo.append(messages.REGISTER_HINT)
     if facts.by_vendors_tool:
@@ -86,10 +91,11 @@ def _table(context: Context, facts: Facts, state: Boot, repositories: List[Repos
     if record:
         registered = '{}, since {}'.format(context.catalogue.products[record.product].title, record.registered_at[:10])
     else:
-        registered = 'by the vendor\'s own tool' if facts.by_vendors_tool else 'no'
+        registered = 'by the vendor\'s own tool' if facts.by_vendors_tool else 'damaged' if facts.damage else 'no'
     pin = record.pin if record else facts.variable(RELEASEVER) or None
     release = '{}, {}'.format(facts.os_title, 'held on {}'.format(pin) if pin else 'not held on a minor release')
-    words = {'pending': 'off until the next boot', 'not validated': 'on, not validated'}
+    words = {'pending': 'off until the next boot', 'not validated': 'on, not validated',
+             'unknown': 'unknown: only root can read the boot loader'}
     fips_words = '{} (running kernel {})'.format(words.get(mode, mode), state.running_kernel or 'unknown')
     return report.table((('Registered', registered), ('Release', release),
                          ('Repositories', _repository_words(repositories)), ('FIPS mode', fips_words),
@@ -110,7 +116,8 @@ def _document(facts: Facts, state: Boot, repositories: List[Repository], mode: s
     record = facts.registration
     return {
         'command': 'status', 'exit_status': status, 'registered': facts.is_registered,
-        'registered_by': 'dnf tuxcare' if record else 'vendor' if facts.by_vendors_tool else None,
+        'registered_by': 'vendor' if facts.by_vendors_tool else 'dnf tuxcare' if facts.is_registered else None,
+        'damage': facts.damage or None,
         'product': record.product if record else None, 'registered_at': record.registered_at if record else None,
         'family': facts.os_id, 'architecture': facts.architecture, 'release': facts.version_id,
         'pin': str(record.pin) if record else facts.variable(RELEASEVER) or None,
