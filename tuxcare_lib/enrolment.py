@@ -12,7 +12,7 @@ import re
 from typing import Any, Dict, Generator, NamedTuple, Optional, Tuple, Union
 
 from tuxcare_lib import messages
-from tuxcare_lib.errors import EntitlementError, ServiceError, SigningKeyError, TuxcareError
+from tuxcare_lib.errors import EntitlementError, ServiceError, SigningKeyError, TransportError, TuxcareError
 from tuxcare_lib.model import Family, LicenceKey, Product, Release, RepositoryEntry, Request, Response, Token
 from tuxcare_lib.settings import Settings
 
@@ -104,8 +104,13 @@ def tree_path(family: Family, tree: str) -> str:
 
 
 def _register(enquiry: Enquiry, key: LicenceKey) -> Dialogue:
-    response = yield Request('POST', enquiry.settings.register_url, 'register this host',
-                             {'key': key.secret, 'host_name': enquiry.host_name})
+    try:
+        response = yield Request('POST', enquiry.settings.register_url, 'register this host',
+                                 {'key': key.secret, 'host_name': enquiry.host_name})
+    except TransportError as error:
+        if error.maybe_received:
+            error.remedy = '{} {}'.format(error.remedy, messages.SEAT_TAKEN)
+        raise
     if response.status != 200:
         raise refusal(response, 'the registration')
     value = _json_object(response).get('token')

@@ -130,9 +130,13 @@ class ServiceError(TuxcareError):
 
 
 class TransportError(ServiceError):
-    """No usable answer: names, connection, certificate, time, size."""
+    """No usable answer: names, connection, certificate, time, size.
+
+    `maybe_received`: the service may have received the request and acted on it.
+    """
 
     code = 'transport'
+    maybe_received = True
 
 
 class EntitlementError(ServiceError):

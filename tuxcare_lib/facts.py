@@ -38,12 +38,15 @@ def _record(images: Dict[str, Optional[Image]], stamped: bool) -> Tuple[Optional
     if data is None and (before is not None or stamped):
         damage = '{} is missing, though this host was registered by dnf tuxcare.'.format(REGISTRATION)
     try:
-        record = registration.parse(data.data) if data is not None else None
-        if os.geteuid() == 0 and (record is not None or before is not None):
+        if os.geteuid() == 0 and (data is not None or before is not None):
             kept = registration.parse_kept(before.data if before else None)
     except StateError as error:
-        damage, record = error.message, None
-    return record, kept, damage
+        damage = error.message
+    try:
+        record = registration.parse(data.data) if data is not None else None
+    except StateError as error:
+        damage = error.message
+    return record if not damage else None, kept, damage
 
 
 def _own(root: Root, path: str) -> Optional[Image]:

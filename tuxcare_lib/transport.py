@@ -110,6 +110,7 @@ class _NotSent(TransportError):
     def __init__(self, reason: TransportError) -> None:
         super().__init__(reason.message, reason.remedy)
         self.reason = reason
+        reason.maybe_received = False
 
 
 def _host(url: str) -> str:

@@ -5,15 +5,16 @@ import shutil
 import signal
 import subprocess
 from pathlib import Path
-from typing import Callable, Dict, Iterator, List, Sequence
+from typing import Callable, Dict, Iterator, List, Sequence, Tuple
 
 import pytest
 
 from tests.integration.conftest import Hosts
-from tests.integration.outcome import is_done, own_lines, places_of, refused, register, untouched
+from tests.integration.outcome import add_settings, is_done, own_lines, places_of, refused, register, untouched
 from tests.sandbox import osfiles, template
+from tests.sandbox.faults import Body, CutBefore, Fault, Hold, Json, Misbehaviour, Redirect, Status
 from tests.sandbox.host import Host
-from tests.sandbox.licences import ESU_KEY, PLAIN_ESU_KEY
+from tests.sandbox.licences import ESU_KEY, EXHAUSTED_KEY, PLAIN_ESU_KEY, UNKNOWN_KEY
 from tests.sandbox.service import Service
 
 KEY = {"TUXCARE_LICENSE_KEY": ESU_KEY}
@@ -130,6 +131,7 @@ def test_a_bad_key(host: Host, service: Service, tmp_path: Path, text: str, word
 
 def test_bytes_that_are_no_text(host: Host, service: Service, tmp_path: Path) -> None:
     (tmp_path / "key").write_bytes(b"\xff\xfeE\0S\0U\0")
+    (tmp_path / "key").chmod(0o600)
     with untouched(host, service):
         refused(attempt(host, "--license-key-file", str(tmp_path / "key")), "key")
 
@@ -191,11 +193,14 @@ def test_what_there_is_not(host: Host, service: Service, args: List[str], words:
     assert service.requests == []
 
 
-@pytest.mark.parametrize("args", [["register", "--banana"], ["register", "-l"], ["register", "--pin"]], ids=" ".join)
-def test_dnfs_own_parser_keeps_its_status(host: Host, service: Service, args: List[str]) -> None:
+@pytest.mark.parametrize("args, like", [
+    (["register", "--banana"], ["repolist", "--banana"]), (["register", "-l"], ["repolist", "--enablerepo"]),
+    (["register", "--pin"], ["repolist", "--enablerepo"]),
+], ids=" ".join)
+def test_dnfs_own_parser_keeps_its_status(host: Host, service: Service, args: List[str], like: List[str]) -> None:
     with untouched(host, service):
         done = host.dnf("tuxcare", *args, env=KEY)
-    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert done.returncode == host.dnf(*like).returncode != 0 and "Traceback" not in done.stderr
 
 
 # --- repository files ---------------------------------------------------------------------------------------------
@@ -284,6 +289,9 @@ def test_a_bad_catalogue_addition(host: Host, service: Service) -> None:
 # --- file systems -------------------------------------------------------------------------------------------------
 
 
+MOUNTED = ("/etc/yum.repos.d", "/etc/dnf/vars")
+
+
 @pytest.mark.parametrize("folder", ["/etc", "/etc/yum.repos.d", "/etc/dnf/vars", "/var/lib/tuxcare", "/var/lib", "/etc/pki"])
 @pytest.mark.parametrize("verb", ["register", "unregister"])
 def test_a_read_only_file_system(slash_host: Host, service: Service, folder: str, verb: str) -> None:
@@ -292,7 +300,8 @@ def test_a_read_only_file_system(slash_host: Host, service: Service, folder: str
     mount = 'mkdir -p "$0" && mount --bind "$0" "$0" && mount -o remount,bind,ro "$0"'
     is_done(slash_host.run(["sh", "-c", mount, folder]))
     with untouched(slash_host, service if verb == "register" else None):
-        refused(slash_host.dnf("tuxcare", verb, env=KEY), "read-only")
+        # A folder that is a mount of its own may be told as that.
+        refused(slash_host.dnf("tuxcare", verb, env=KEY), folder if folder in MOUNTED else "read-only")
     # The seat stays as long as the token does.
     assert (ESU_KEY in service.seats) == (verb == "unregister")
 
@@ -319,6 +328,58 @@ def test_a_file_that_cannot_be_changed(host: Host, service: Service, immutable: 
     immutable(name)
     with untouched(host, service):
         refused(attempt(host), "/" + name)
+
+
+# --- the service --------------------------------------------------------------------------------------------------
+
+REGISTER = "/cln/api/els/token/register"
+ANSWERS: Dict[str, Tuple[Misbehaviour, str]] = {
+    "400 in HTML": (Body(b"<html>no</html>", status=400), "400"), "403": (Status(403), "403"), "404": (Status(404), "404"),
+    "429": (Status(429, {"Retry-After": "1"}), "busy"), "500": (Status(500), "500"), "503": (Status(503), "503"),
+    "204": (Status(204), "204"), "a login page": (Body(b"<html>log in</html>"), "JSON"), "nothing": (Body(b""), "JSON"),
+    "a list": (Json([]), "JSON"), "deep JSON": (Body(b"[" * 60000, "application/json"), "JSON"), "no token": (Json({}), "token"),
+    "a number": (Json({"token": 7}), "token"), "an empty token": (Json({"token": ""}), "token"),
+    "a path as token": (Json({"token": "../../9.4"}), "token"), "lines as token": (Json({"token": "a\nb"}), "token"),
+    "a long token": (Json({"token": "a" * 5000}), "token"), "another error": (Json({"error": "no\x1b[31m\nwhy"}, 400), "no"),
+    "too much": (Body(b" " * 3_000_000, "application/json"), "bytes"),
+    "another host": (Redirect("https://elsewhere.example.com/"), "elsewhere.example.com"),
+    "plain HTTP": (Redirect("http://localhost/"), "http"), "in a circle": (Redirect(REGISTER), "redirect"),
+}
+
+
+@pytest.mark.parametrize("behaviour, word", ANSWERS.values(), ids=list(ANSWERS))
+def test_the_service_answers_something_else(host: Host, service: Service, behaviour: Misbehaviour, word: str) -> None:
+    service.order(Fault(behaviour, path=REGISTER))
+    add_settings(host, "retries = 0")
+    with untouched(host, service):
+        line = refused(attempt(host), word)
+    assert "\x1b" not in line
+
+
+@pytest.mark.parametrize("key, word", [(UNKNOWN_KEY, "does not know"), (EXHAUSTED_KEY, "seats")], ids=["unknown", "used up"])
+def test_the_service_says_no(any_host: Host, service: Service, key: str, word: str) -> None:
+    with untouched(any_host, service):
+        line = refused(attempt(any_host, key=key), word)
+    assert key not in line
+
+
+@pytest.mark.parametrize("setting", ["register_url", "repo_url", "gpg_key_url"])
+@pytest.mark.parametrize("flaw, word", [
+    ("expired", "certificate"), ("wrong-name", "certificate"), ("unknown-issuer", "certificate"), ("not there", "localhost"),
+])
+def test_a_server_that_is_not_the_right_one(host: Host, service: Service, setting: str, flaw: str, word: str) -> None:
+    url = "https://localhost:1" if flaw == "not there" else service.impostor_url(flaw)
+    paths = {"register_url": REGISTER, "repo_url": "", "gpg_key_url": "/tuxcare/RPM-GPG-KEY-TuxCare"}
+    add_settings(host, "%s = %s%s" % (setting, url, paths[setting]), "retries = 0")
+    with untouched(host, service):
+        refused(attempt(host), word)
+
+
+def test_a_lost_answer_is_told_as_a_seat_that_may_be_taken(host: Host, service: Service) -> None:
+    service.order(Fault(CutBefore(), path=REGISTER))
+    add_settings(host, "retries = 0")
+    with untouched(host):
+        refused(attempt(host), "a seat may be taken")
 
 
 # --- two at once --------------------------------------------------------------------------------------------------
@@ -356,12 +417,10 @@ class Held:
     """Keeps a first `register` waiting for an answer of the service."""
 
     def __init__(self, service: Service) -> None:
-        from tests.sandbox.faults import Hold
         self._service = service
         self._hold = Hold()
 
     def first(self, host: Host, path: str = "*/token/register") -> "subprocess.Popen[str]":
-        from tests.sandbox.faults import Fault
         self._service.order(Fault(self._hold, path=path, times=1))
         process = host.start_dnf("tuxcare", "register", env=KEY)
         assert self._hold.reached.wait(20)

@@ -38,6 +38,8 @@ class DnfVerb:
         self._prepared: Optional[fips_command.Prepared] = None
         self._failure: Optional[TuxcareError] = None
         _hide_secrets(dnf_cli)
+        # Taken out of the environment at once: no program that is started later gets to see it.
+        self._key = os.environ.pop('TUXCARE_LICENSE_KEY', None)
         given = {option.dest: getattr(opts, 'tuxcare_' + option.dest) for option in cli.all_options()}
         self._output = Output(given['json'], ' '.join(opts.tuxcare_words))
         try:
@@ -159,7 +161,7 @@ class DnfVerb:
         return Context(
             root=self._root, catalogue=catalogue, settings=settings,
             console=Console(logger.info, logger.warning, assume), options=self._options,
-            architecture=conf.basearch, environment=os.environ, send=_Sender(settings, network_of(conf)).send,
+            architecture=conf.basearch, licence_key=self._key, send=_Sender(settings, network_of(conf)).send,
             now=_now, wait=not conf.exit_on_lock)
 
     # --- what is said -----------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 """The verbs, one module each: `run(context)` gives a Report. Shared here is what each of them stands on."""
 
 import contextlib
-from typing import Callable, Iterator, Mapping, NamedTuple
+from typing import Callable, Iterator, NamedTuple, Optional
 
 from tuxcare_lib import journal, lock
 from tuxcare_lib.catalogue import Catalogue
@@ -16,7 +16,8 @@ from tuxcare_lib.settings import Settings
 
 
 class Context(NamedTuple):
-    """Everything a verb may touch, as arguments. `now` is the time as ISO 8601 UTC; `wait` whether to wait for the lock."""
+    """Everything a verb may touch, as arguments. `now` is the time as ISO 8601 UTC; `wait` whether to wait for the lock;
+    `licence_key` is the one of the environment (TUXCARE_LICENSE_KEY)."""
 
     root: Root
     catalogue: Catalogue
@@ -24,7 +25,7 @@ class Context(NamedTuple):
     console: Console
     options: Options
     architecture: str
-    environment: Mapping[str, str]
+    licence_key: Optional[str]
     send: Callable[[Request], Response]
     now: Callable[[], str]
     wait: bool = True

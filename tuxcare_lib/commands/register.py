@@ -189,8 +189,7 @@ def _given_key(context: Context) -> Optional[LicenceKey]:
         return licence.parse(argument)
     if path is not None:
         return licence.parse(_decoded(_key_file(context, path)))
-    value = context.environment.get('TUXCARE_LICENSE_KEY')
-    return licence.parse(value) if value is not None else None
+    return licence.parse(context.licence_key) if context.licence_key is not None else None
 
 
 def _asked_key(context: Context) -> LicenceKey:
