@@ -125,8 +125,9 @@ def _without_secrets(record: logging.LogRecord) -> bool:
     except ImportError:
         return False  # without the library nothing can tell what is secret in it
     for secret in cli.secrets_in(sys.argv):
-        record.msg = record.getMessage().replace(secret, '(hidden)')
-        record.args = ()
+        for shown in (secret, repr(secret)[1:-1]):  # dnf logs a list of arguments, too
+            record.msg = record.getMessage().replace(shown, '(hidden)')
+            record.args = ()
     return True
 
 
@@ -149,7 +150,7 @@ class TuxcareCommand(dnf.cli.Command):
 
     def pre_configure(self) -> None:
         from tuxcare_lib.adapter.verb import DnfVerb
-        self._verb = DnfVerb(self.cli, self.opts, _root(self.base.conf))
+        self._verb = DnfVerb(self.cli, self.opts, self.base.conf.installroot)
 
     def configure(self) -> None:
         self._verb.configure()

@@ -190,9 +190,9 @@ def _prove_product(enquiry: Enquiry, token: Token, seen: Seen) -> Dialogue:
     if 'essential' not in products:
         raise EntitlementError('Entitlement missing: release {} is available for ESU alone.'.format(enquiry.release),
                                'Ask the vendor for an ESU key.', esu)
-    if esu != 403 and 'esu' in products:
+    if esu != 403 and enquiry.asked != 'essential':
         sure = yield Question('The ESU repository answered HTTP {}, so the product is undecided. '
-                              'Register this host for Essential Support?'.format(esu))
+                              'Register this host for Essential Support (as --product essential does)?'.format(esu))
         if not sure:
             raise EntitlementError('The product is undecided and was not confirmed.', 'Try again later.', esu)
     return _agreed(enquiry, 'essential')

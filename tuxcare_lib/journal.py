@@ -11,6 +11,7 @@ Killed before the first rename: nothing has happened. Killed between the two: `u
 Killed after the second: everything has happened. The folder is 0700 and its files 0600, since a before-image may be secret.
 """
 
+import contextlib
 import json
 from typing import Any, Callable, Dict, List, Optional, Sequence
 
@@ -33,18 +34,17 @@ def is_open(root: Root) -> bool:
 def apply(root: Root, verb: str, changes: Sequence[Change], finish: Callable[[], None] = lambda: None) -> None:
     """Make all changes, or none: on any failure what was done is undone before the error goes on.
 
-    `finish` is the last step before the commit, for what is no file (the rpm database).
+    `finish` is the last step before the commit, for what is no file: the seat, the rpm database.
 
     Raises FileSystemError (everything as before) or RecoveryError (the way back failed as well).
     """
     begin(root, verb, changes)
-    try:
+    with contextlib.ExitStack() as stack:
+        stack.callback(undo, root)
         for change in changes:
             put(root, change.path, change.after)
         finish()
-    except BaseException:
-        undo(root)
-        raise
+        stack.pop_all()
     commit(root)
 
 
@@ -85,7 +85,8 @@ def undo(root: Root) -> str:
         files = _files(document)
         for path, image in reversed(files):
             root.discard_temporary(path)
-            put(root, path, image)
+            if root.image(path) != image:
+                put(root, path, image)
         commit(root)
         if document['made_folder']:
             root.remove_empty_folder(STATE_FOLDER)

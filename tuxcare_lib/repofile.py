@@ -171,7 +171,7 @@ def _section_edits(document: Document, section: Section, family: Family, switch:
 def _pinned(value: str) -> str:
     """URLs of a mirror that stays, on the pinned release instead of the newest."""
     urls = value.split()
-    pinned = [_RELEASE.sub(RELEASE_VARIABLE, url) if _RELEASE.search(url)
+    pinned = [_RELEASE.sub(RELEASE_VARIABLE, url) if _RELEASE.search(url) or RELEASE_VARIABLE in url
               else _FIXED_RELEASE.sub(RELEASE_VARIABLE, url, count=1) for url in urls]
     return value if pinned == urls else ' '.join(pinned)
 
@@ -179,7 +179,7 @@ def _pinned(value: str) -> str:
 def _changed(document: Document, option: Option, value: str) -> Dict[int, List[str]]:
     if value == option.value:
         return {}
-    return _taken_out(document, option, ['{}={}'.format(option.key, value)])
+    return _taken_out(document, option, ['{}={}'.format(option.key, value.replace('\n', ' '))])
 
 
 def _taken_out(document: Document, option: Option, new: Sequence[str]) -> Dict[int, List[str]]:

@@ -69,7 +69,8 @@ def _values(path: str, section: inifile.Section, keys: Mapping[str, Key]) -> Tup
         try:
             values[option.key] = key.parse(option.value)
         except ValueError as error:
-            problems.append(Problem(path, place, '{} = {!r}: {}'.format(option.key, option.value, error)))
+            shown = re.sub(r'//[^/@]*@', '//(hidden)@', option.value)  # an address may hold a password
+            problems.append(Problem(path, place, '{} = {!r}: {}'.format(option.key, shown, error)))
     present = {option.key for option in section.options}
     problems += [Problem(path, section.start + 1, '[{}] lacks the key {!r}'.format(section.name, name))
                  for name, key in keys.items() if key.required and name not in present]

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """`dnf tuxcare register`: check, ask the service, prove the token, then change files: whole or not at all."""
 
-import contextlib
 import os
 import stat
 import sys
-from typing import Iterator, List, Optional, Tuple
+from typing import List, Optional, Tuple
 
 from tuxcare_lib import boot, enrolment, executor, facts as gathering, fips, journal, licence, messages, planner, registration
 from tuxcare_lib.commands import Context, exclusive, intact
@@ -58,7 +57,7 @@ def _register(context: Context, wish: Wish, key: LicenceKey) -> Report:
         return _replace(context, facts, host, wish, key) if context.options.flag('replace') else _already(facts)
     enquiry = _enquiry(context, facts, host, wish, key)
     outcome = executor.converse(enrolment.enrol(enquiry, key), context.send, context.console.ask_person)
-    with _seat(context, enquiry, outcome.token):
+    with _Seat(context, enquiry, outcome.token):
         changes = _settle(context, facts, host, outcome)
     return _report(context, host, outcome, [change.path for change in changes])
 
@@ -71,20 +70,26 @@ def _enquiry(context: Context, facts: Facts, host: Supported, wish: Wish, key: O
     return planner.enquiry(facts, context.catalogue, context.settings, host, trees, wish, hinted)
 
 
-@contextlib.contextmanager
-def _seat(context: Context, enquiry: Enquiry, token: Token) -> Iterator[None]:
+class _Seat:
     """The seat goes back where anything fails between the token and the last file, an interrupt included (rule 6)."""
-    try:
-        yield
-    except BaseException as error:
-        returned = executor.converse(enrolment.give_back(enquiry.settings, token, enquiry.host_name),
-                                     context.send, context.console.ask)
+
+    def __init__(self, context: Context, enquiry: Enquiry, token: Token) -> None:
+        self._context = context
+        self._enquiry = enquiry
+        self._token = token
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: Optional[BaseException], trace: object) -> None:
+        if error is None:
+            return
+        returned = _let_go(self._context, self._token, self._enquiry.host_name)
         note = messages.SEAT_RETURNED if returned else messages.SEAT_TAKEN
         if isinstance(error, TuxcareError):
             error.remedy = '{} {}'.format(error.remedy, note).strip()
         else:
-            context.console.warn(note)
-        raise
+            self._context.console.warn(note)
 
 
 def _settle(context: Context, facts: Facts, host: Supported, outcome: Enrolment) -> List[Change]:
@@ -124,7 +129,7 @@ def _replace(context: Context, facts: Facts, host: Supported, wish: Wish, key: L
                               licence.hinted_product(key, context.catalogue.products.values()))
     old = facts.images[TOKEN]
     outcome = executor.converse(enrolment.enrol(enquiry, key), context.send, context.console.ask_person)
-    with _seat(context, enquiry, outcome.token):
+    with _Seat(context, enquiry, outcome.token):
         if outcome.product != record.product:
             raise EntitlementError('The new key is for {}, this host is registered for {}.'.format(
                 outcome.product, record.product), 'Run `dnf tuxcare unregister` first.')
@@ -132,16 +137,14 @@ def _replace(context: Context, facts: Facts, host: Supported, wish: Wish, key: L
         journal.apply(context.root, 'dnf tuxcare register --replace', [
             Change(TOKEN, old, Image((outcome.token.secret + '\n').encode('ascii'), 0o600), True),
             Change(REGISTRATION, Image(registration.render(record), 0o644), Image(registration.render(renewed), 0o644))])
-    if old is not None and not _let_go(context, facts.variable(TOKEN), record.host_name):
+    value = facts.variable(TOKEN)
+    if not Token.PATTERN.match(value) or not _let_go(context, Token(value), record.host_name):
         context.console.warn('The old registration could not be given back. ' + messages.SEAT_TAKEN)
     return _report(context, host, outcome, [REGISTRATION, TOKEN])
 
 
-def _let_go(context: Context, value: str, host_name: str) -> bool:
-    if not Token.PATTERN.match(value):
-        return False
-    return bool(executor.converse(enrolment.give_back(context.settings, Token(value), host_name),
-                                  context.send, context.console.ask))
+def _let_go(context: Context, token: Token, host_name: str) -> bool:
+    return bool(executor.converse(enrolment.give_back(context.settings, token, host_name), context.send, context.console.ask))
 
 
 def _dry_run(context: Context, facts: Facts, wish: Wish, key: Optional[LicenceKey]) -> Report:

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """`dnf tuxcare unregister`: the seat given back, then every file as it was before. Packages stay."""
 
-from typing import Optional
+from typing import List, Optional
 
 from tuxcare_lib import enrolment, executor, facts as gathering, journal, messages, planner
 from tuxcare_lib.commands import Context, exclusive, intact
-from tuxcare_lib.errors import ServiceError, UsageError
+from tuxcare_lib.errors import FileSystemError, ServiceError, UsageError
 from tuxcare_lib.host import STATE_FOLDER, TOKEN, Facts, Registration
 from tuxcare_lib.model import Plan, Report, Token
 from tuxcare_lib.report import plan_report
@@ -39,28 +39,36 @@ def _unregister(context: Context) -> Report:
     facts = gathering.gather(context.root, context.architecture)
     if not facts.is_registered:
         return run(context)
-    changes, notes = planner.unregistration_changes(facts)  # a conflict stops before the seat is gone
-    returned = False if context.options.flag('local') else _give_back(context, facts)
+    changes, notes = planner.unregistration_changes(facts)
     record = facts.registration
-    journal.apply(context.root, 'dnf tuxcare unregister', changes, finish=lambda: _distrust(context, record))
+    local = context.options.flag('local')
+    # The seat goes last: files that cannot be changed leave it taken, and a service that refuses leaves the files.
+    journal.apply(context.root, 'dnf tuxcare unregister', changes,
+                  finish=lambda: None if local else _give_back(context, facts))
+    notes += _distrust(context, record)
     if record is None or record.made_folder:
         context.root.remove_empty_folder(STATE_FOLDER)
-    seat = messages.SEAT_RETURNED if returned else messages.SEAT_TAKEN
+    seat = messages.SEAT_TAKEN if local else messages.SEAT_RETURNED
     drift = messages.DRIFT.format(record.pin if record else 'its minor release')
     return Report((messages.DEREGISTERED, seat, drift) + tuple(notes), {
-        'command': 'unregister', 'exit_status': 0, 'changed': True, 'registered': False, 'seat_returned': returned,
+        'command': 'unregister', 'exit_status': 0, 'changed': True, 'registered': False, 'seat_returned': not local,
         'files': sorted(change.path for change in changes), 'notes': notes})
 
 
-def _distrust(context: Context, record: Optional[Registration]) -> None:
-    """The signing key leaves the rpm database where registering had put it there."""
-    if record is not None and record.key_imported:
-        from tuxcare_lib import rpmdb  # rpm: only where something is really taken back
+def _distrust(context: Context, record: Optional[Registration]) -> List[str]:
+    """The signing key leaves the rpm database where registering had put it there. Returns what there is to say."""
+    if record is None or not record.key_imported:
+        return []
+    from tuxcare_lib import rpmdb  # rpm: only where something is really taken back
+    try:
         rpmdb.remove_key(context.root, record.signing_key)
+    except FileSystemError as error:
+        return ['The signing key is still in the rpm database: {}'.format(error)]
+    return []
 
 
-def _give_back(context: Context, facts: Facts) -> bool:
-    """Whether the service took the seat back; one that does not know the token has none to take."""
+def _give_back(context: Context, facts: Facts) -> None:
+    """The seat back to the service; one that does not know the token has none to take. Raises ServiceError."""
     value = facts.variable(TOKEN)
     assert facts.registration is not None
     if not Token.PATTERN.match(value):
@@ -71,4 +79,3 @@ def _give_back(context: Context, facts: Facts) -> bool:
     except ServiceError as error:
         error.remedy = '{} {}'.format(error.remedy, _LOCAL).strip()
         raise
-    return True

@@ -1,0 +1,298 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every JSON document of real runs: one on standard output, valid by docs/json-schema, with no key that is not described."""
+import copy
+import fcntl
+import json
+import os
+import subprocess
+from typing import Any, Dict, Iterator, List, Optional
+
+import jsonschema
+import pytest
+
+from tests.integration.outcome import add_settings, is_done, places_of, register
+from tests.sandbox import template
+from tests.sandbox.host import PROJECT, Host
+from tests.sandbox.licences import ESSENTIAL_KEY, ESU_KEY, EXHAUSTED_KEY
+from tests.sandbox.service import Service
+
+SCHEMAS = PROJECT / "docs/json-schema"
+KEY = {"TUXCARE_LICENSE_KEY": ESU_KEY}
+BASEOS = "etc/yum.repos.d/almalinux-baseos.repo"
+_VALIDATED = set()
+
+
+def schema_of(document: Dict[str, Any]) -> str:
+    """As docs/json.md tells which schema is whose."""
+    if "error" in document:
+        return "error"
+    return "plan" if document.get("dry_run") else document["command"].replace(" ", "-")
+
+
+def closed(schema: Any) -> Any:
+    """The schema with no key allowed that it does not name: what is printed has to be described."""
+    if isinstance(schema, list):
+        return [closed(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    made = {key: closed(value) for key, value in schema.items()}
+    if "properties" in made and made.get("type") == "object":
+        made["additionalProperties"] = False
+    return made
+
+
+def check(done: "subprocess.CompletedProcess[str]", status: int = 0, schema: Optional[str] = None) -> Dict[str, Any]:
+    """Asserts one valid document with the command's exit status, and nothing else on standard output."""
+    assert done.returncode == status, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout.endswith("}\n") and done.stdout.isascii(), done.stdout
+    document: Dict[str, Any] = json.loads(done.stdout)
+    name = schema_of(document)
+    assert name == (schema or name)
+    rules = json.loads((SCHEMAS / (name + ".schema.json")).read_text(encoding="ascii"))
+    jsonschema.Draft7Validator.check_schema(rules)
+    jsonschema.validate(document, closed(rules), jsonschema.Draft7Validator)
+    assert document["exit_status"] == status and document["schema"] == 1
+    _VALIDATED.add(name)
+    return document
+
+
+def refusal(done: "subprocess.CompletedProcess[str]", code: str, command: str, status: int = 1) -> Dict[str, Any]:
+    document = check(done, status, "error")
+    assert (document["error"]["code"], document["command"]) == (code, command)
+    assert document["error"]["message"]
+    return document["error"]
+
+
+@pytest.fixture
+def esu(host: Host) -> Host:
+    register(host)
+    return host
+
+
+# --- results ------------------------------------------------------------------------------------------------------
+
+
+def test_register_and_again(host: Host) -> None:
+    first = check(host.dnf("tuxcare", "register", "--json", env=KEY), schema="register")
+    assert first["changed"] is True and first["product"] == "esu" and first["pin"] == first["release"] == "9.2"
+    assert "tuxcare-esu" in first["repositories"] and "/etc/dnf/vars/tuxcare_token" in first["files"]
+    assert all((host.root / path.lstrip("/")).is_file() for path in first["files"])
+    again = check(host.dnf("tuxcare", "register", "--json", env=KEY), schema="register")
+    assert again["changed"] is False and again["product"] == "esu"
+
+
+def test_register_replaces(esu: Host) -> None:
+    document = check(esu.dnf("tuxcare", "register", "--replace", "--json", env=KEY), schema="register")
+    assert document["changed"] is True and "/etc/dnf/vars/tuxcare_token" in document["files"]
+
+
+def test_unregister_and_again(esu: Host) -> None:
+    first = check(esu.dnf("tuxcare", "unregister", "--json"), schema="unregister")
+    assert first["changed"] is True and first["seat_returned"] is True and "/etc/tuxcare-release" in first["files"]
+    again = check(esu.dnf("tuxcare", "unregister", "--json"), schema="unregister")
+    assert again["changed"] is False
+
+
+def test_unregister_locally(esu: Host, service: Service) -> None:
+    document = check(esu.dnf("tuxcare", "unregister", "--local", "--json"), schema="unregister")
+    assert document["seat_returned"] is False and len(service.seats[ESU_KEY]) == 1
+
+
+def test_status_of_a_host_that_is_not_registered(host: Host) -> None:
+    document = check(host.dnf("tuxcare", "status", "--json"), 3, "status")
+    assert document["registered"] is False and document["registered_by"] is None and document["pin"] is None
+    assert {"id": "baseos", "enabled": True, "vetted": False} in document["repositories"]
+    assert document["next"]
+
+
+def test_status_of_a_registered_host(esu: Host) -> None:
+    document = check(esu.dnf("tuxcare", "status", "--json"), schema="status")
+    assert (document["registered_by"], document["product"], document["pin"]) == ("dnf tuxcare", "esu", "9.2")
+    assert {"id": "baseos", "enabled": True, "vetted": True} in document["repositories"]
+    assert document["next"] == [] and document["fips"]["mode"] == "off"
+
+
+def test_status_for_an_ordinary_user(esu: Host) -> None:
+    for folder in (esu.directory, *esu.directory.parents):
+        if not os.stat(str(folder)).st_mode & 0o005 == 0o005:
+            os.chmod(str(folder), os.stat(str(folder)).st_mode | 0o055)
+    document = check(esu.dnf("tuxcare", "status", "--json", user=template.USER), schema="status")
+    assert document["registered"] is True and document["product"] == "esu"
+
+
+def test_status_of_a_host_of_the_vendors_tool(host: Host) -> None:
+    (host.root / "etc/dnf/vars/tuxcare_token").write_text("SOME-TOKEN\n")
+    (host.root / "etc/dnf/vars/tuxcare_releasever").write_text("9.2\n")
+    document = check(host.dnf("tuxcare", "status", "--json"), schema="status")
+    assert document["registered_by"] == "vendor" and document["product"] is None and document["pin"] == "9.2"
+    again = check(host.dnf("tuxcare", "register", "--json", env=KEY), schema="register")
+    assert again["changed"] is False and again["product"] is None
+    refusal(host.dnf("tuxcare", "unregister", "--json"), "usage", "unregister")
+
+
+def test_fips_enable_and_what_follows(esu: Host) -> None:
+    first = check(esu.dnf("-y", "tuxcare", "fips", "enable", "--json"), schema="fips-enable")
+    assert first["changed"] is True and first["reboot"] is True and set(first["installed"]) == set(first["packages"])
+    assert ["fips-mode-setup", "--enable"] in first["commands"]
+    assert check(esu.dnf("tuxcare", "status", "--json"))["fips"]["mode"] == "pending"
+    esu.reboot()
+    again = check(esu.dnf("-y", "tuxcare", "fips", "enable", "--json"), schema="fips-enable")
+    assert (again["changed"], again["installed"], again["commands"], again["reboot"]) == (False, [], [], False)
+    assert check(esu.dnf("tuxcare", "status", "--json"))["fips"]["mode"] == "on"
+
+
+def test_register_with_fips_is_one_document(host: Host) -> None:
+    check(host.dnf("-y", "tuxcare", "register", "--fips", "--json", env=KEY))
+
+
+def test_repos(esu: Host) -> None:
+    assert check(esu.dnf("tuxcare", "repos", "diff", "--json"), schema="repos-diff")["files"] == []
+    reverted = check(esu.dnf("-y", "tuxcare", "repos", "revert", "--json"), schema="repos-revert")
+    assert reverted["changed"] is True and "/" + BASEOS in reverted["files"]
+    shown = check(esu.dnf("tuxcare", "repos", "diff", "--json"), schema="repos-diff")
+    assert "/" + BASEOS in [file["path"] for file in shown["files"]]
+    switched = check(esu.dnf("tuxcare", "repos", "switch", "--json"), schema="repos-switch")
+    assert switched["changed"] is True and sorted(switched["files"]) == sorted(reverted["files"])
+    assert check(esu.dnf("tuxcare", "repos", "switch", "--json"))["changed"] is False
+
+
+def test_recover(host: Host) -> None:
+    document = check(host.dnf("tuxcare", "recover", "--json"), schema="recover")
+    assert document["changed"] is False and document["undone"] is None
+
+
+# --- plans --------------------------------------------------------------------------------------------------------
+
+
+def test_plan_of_register(host: Host) -> None:
+    document = check(host.dnf("tuxcare", "register", "--dry-run", "--json", env=KEY), schema="plan")
+    files = {file["path"]: file for file in document["files"]}
+    assert document["command"] == "register" and document["requests"][0].startswith("POST https://")
+    token = files["/etc/dnf/vars/tuxcare_token"]
+    assert (token["action"], token["mode"], token["diff"]) == ("create", "0600", None)
+    assert files["/" + BASEOS]["action"] == "change" and files["/" + BASEOS]["diff"].startswith("--- /" + BASEOS)
+
+
+@pytest.mark.parametrize("arguments, command", [
+    (["unregister"], "unregister"), (["fips", "enable"], "fips enable"), (["repos", "revert"], "repos revert"),
+    (["repos", "switch"], "repos switch"), (["register", "--replace"], "register"), (["recover"], "recover"),
+], ids=lambda value: value if isinstance(value, str) else "")
+def test_plans_of_a_registered_host(esu: Host, arguments: List[str], command: str) -> None:
+    document = check(esu.dnf("tuxcare", *arguments, "--dry-run", "--json", env=KEY), schema="plan")
+    assert document["command"] == command
+    if command == "fips enable":
+        assert "Upgrade openssl-1:3.0.7-20.el9_2.tuxcare.1.x86_64" in document["packages"]
+        assert ["fips-mode-setup", "--enable"] in document["commands"]
+
+
+# --- errors -------------------------------------------------------------------------------------------------------
+
+
+def test_usage(host: Host) -> None:
+    refusal(host.dnf("tuxcare", "nonsense", "--json"), "usage", "")
+    refusal(host.dnf("tuxcare", "fips", "enable", "--json"), "usage", "fips enable")
+    refusal(host.dnf("tuxcare", "register", "--product", "gold", "--json", env=KEY), "usage", "register")
+
+
+def test_not_registered(host: Host) -> None:
+    refusal(host.dnf("-y", "tuxcare", "fips", "enable", "--json"), "not-registered", "fips enable", 3)
+    refusal(host.dnf("tuxcare", "repos", "switch", "--json"), "not-registered", "repos switch", 3)
+
+
+def test_licence_key_and_service(host: Host) -> None:
+    refusal(host.dnf("tuxcare", "register", "--json"), "licence-key", "register")
+    refusal(host.dnf("tuxcare", "register", "--json", env={"TUXCARE_LICENSE_KEY": EXHAUSTED_KEY}), "service", "register")
+    add_settings(host, "register_url = https://localhost:1/", "retries = 0")
+    refusal(host.dnf("tuxcare", "register", "--json", env=KEY), "transport", "register")
+
+
+def test_entitlement(host: Host) -> None:
+    done = host.dnf("tuxcare", "register", "--product", "esu", "--json", env={"TUXCARE_LICENSE_KEY": ESSENTIAL_KEY})
+    refusal(done, "entitlement", "register")
+
+
+def test_signing_key(host: Host) -> None:
+    add_settings(host, "gpg_key_fingerprint = " + "0" * 40)
+    refusal(host.dnf("tuxcare", "register", "--json", env=KEY), "signing-key", "register")
+
+
+def test_host_not_supported(host: Host) -> None:
+    (host.root / "etc/os-release").write_text("ID=fedora\nNAME=Fedora\nVERSION_ID=40\n")
+    refusal(host.dnf("tuxcare", "register", "--json", env=KEY), "host-not-supported", "register")
+
+
+def test_repository_file(host: Host) -> None:
+    (host.root / BASEOS).write_text("junk\n")
+    refusal(host.dnf("tuxcare", "register", "--json", env=KEY), "repository-file", "register")
+
+
+def test_configuration_with_every_problem(host: Host) -> None:
+    add_settings(host, "timeout = soon", "nonsense = 1")
+    error = refusal(host.dnf("tuxcare", "status", "--json"), "configuration", "status")
+    assert len(error["problems"]) == 2 and all(problem["line"] for problem in error["problems"])
+
+
+def test_conflict_with_its_diff(esu: Host) -> None:
+    path = esu.root / BASEOS
+    path.write_text(path.read_text().replace("#tuxcare+\nbaseurl=", "#tuxcare+\nbaseurl=http://mirror.example.com/"))
+    error = refusal(esu.dnf("tuxcare", "unregister", "--json"), "conflict", "unregister")
+    assert "+baseurl=http://mirror.example.com/" in error["diff"]
+
+
+def test_state(esu: Host) -> None:
+    (esu.root / "var/lib/tuxcare/registration.json").write_text("{")
+    refusal(esu.dnf("tuxcare", "status", "--json"), "state", "status")
+
+
+@pytest.fixture
+def locked(host: Host) -> Iterator[Host]:
+    """A host on which somebody else holds the lock."""
+    lock = os.open(str(host.root / "etc/dnf"), os.O_RDONLY)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    yield host
+    os.close(lock)
+
+
+def test_lock(locked: Host) -> None:
+    done = locked.dnf("tuxcare", "register", "--json", "--setopt=exit_on_lock=1", env=KEY)
+    refusal(done, "locked", "register", 200)
+
+
+def test_declined(esu: Host) -> None:
+    refusal(esu.dnf("tuxcare", "repos", "revert", "--json", "--assumeno"), "declined", "repos revert")
+
+
+def test_declined_transaction(esu: Host) -> None:
+    refusal(esu.dnf("tuxcare", "fips", "enable", "--json", "--assumeno"), "declined", "fips enable")
+
+
+# --- what they must not hold --------------------------------------------------------------------------------------
+
+
+def test_no_document_holds_a_secret(host: Host, service: Service) -> None:
+    said = is_done(host.dnf("tuxcare", "register", "--json", env=KEY))
+    token = (host.root / "etc/dnf/vars/tuxcare_token").read_text().strip()
+    assert len(token) > 10 and places_of(host, token) == ["etc/dnf/vars/tuxcare_token"]
+    for arguments in (["status"], ["repos", "diff"], ["unregister", "--dry-run"], ["fips", "enable", "--dry-run"]):
+        said += host.dnf("tuxcare", *arguments, "--json").stdout
+    assert token not in said and ESU_KEY not in said
+
+
+def test_check_sees_what_it_should(host: Host) -> None:
+    """The check itself: a key that is not described, one that is missing, another type, are all refused."""
+    done = host.dnf("tuxcare", "recover", "--json")
+    good = check(done)
+    for change in ({"secret": 1}, {"changed": "no"}, {"command": "register"}):
+        broken = copy.copy(done)
+        broken.stdout = json.dumps(dict(good, **change)) + "\n"
+        with pytest.raises((jsonschema.ValidationError, AssertionError)):
+            check(broken)
+
+
+def test_every_schema_was_used() -> None:
+    """Last in the file, and meaningful only where the whole file has run in one process."""
+    names = {path.name.partition(".")[0] for path in SCHEMAS.iterdir()}
+    if len(_VALIDATED) < 3:
+        pytest.skip("the other tests have not run in this process")
+    assert _VALIDATED == names
