@@ -45,7 +45,7 @@ setup(
     ],
     python_requires='>=3.6',
     # dnf itself is not on the package index: it comes with the operating system.
-    install_requires=['requests', 'cryptography', 'python-gnupg'],
+    install_requires=['requests', 'python-gnupg'],
     extras_require={
         'test': ['pytest', 'hypothesis'],
         'lint': ['ruff', 'mypy', 'types-requests', 'vermin'],

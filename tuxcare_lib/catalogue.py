@@ -38,6 +38,13 @@ def _packages(value: str) -> Tuple[str, ...]:
     return tuple(_package(word) for word in value.split())
 
 
+def _path(value: str) -> str:
+    variables = set(re.findall(r'\$\{?(\w*)', value))
+    if not re.match(r'[A-Za-z0-9$_./-]+/\Z', value, re.A) or not variables <= {'tuxcare_releasever', 'tuxcare_token', 'basearch'}:
+        raise ValueError('a path that ends in / is needed; it may hold $tuxcare_releasever, $tuxcare_token and $basearch')
+    return value
+
+
 def _version(value: str) -> int:
     if value != str(SCHEMA_VERSION):
         raise ValueError('this version of the product reads schema {} only'.format(SCHEMA_VERSION))
@@ -56,18 +63,18 @@ SCHEMA: Dict[str, Dict[str, Key]] = {
     'family': {'title': Key(schema.text, required=True), 'os_release_id': Key(schema.text, required=True),
                'hosts': Key(schema.words, required=True), 'vetted_path': Key(schema.text, default=''),
                'trees': Key(schema.words, default=()), 'tree_aliases': Key(_aliases, default={}),
-               'vendors': Key(schema.comma_list, required=True),
+               'vendors': Key(schema.lines, required=True),
                'release_packages': Key(schema.words, required=True)},
     'release': {'architectures': Key(schema.words, required=True), 'available': Key(schema.words, default=()),
                 'planned': Key(schema.words, default=()), 'moves': Key(_releases, default=())},
-    'repository': {'title': Key(schema.text, required=True), 'path': Key(schema.text, required=True),
+    'repository': {'title': Key(schema.text, required=True), 'path': Key(_path, required=True),
                    'products': Key(schema.words, required=True), 'fips': Key(schema.boolean, default=False)},
     'fips': {'kernel': Key(_package, required=True), 'modules': Key(_packages, required=True),
              'multilib': Key(schema.words, default=())},
 }
 
 # How many words follow the kind in the name of a section.
-_ARGUMENTS = {'catalogue': 0, 'service': 0, 'product': 1, 'family': 1, 'release': 2, 'repository': 1, 'fips': 3}
+_ARGUMENTS = {'product': 1, 'family': 1, 'release': 2, 'repository': 1, 'fips': 3}
 
 
 class Catalogue(NamedTuple):
@@ -112,13 +119,9 @@ def read(sources: Sequence[Tuple[str, str]]) -> Catalogue:
     sections: Dict[Tuple[str, Tuple[str, ...]], Tuple[str, Read]] = {}
     problems: List[Problem] = []
     for path, text in sources:
-        found, bad = schema.read(path, text, SCHEMA)
+        found, bad = schema.read(path, text, SCHEMA, _ARGUMENTS)
         problems += bad
         for section in found:
-            if len(section.arguments) != _ARGUMENTS[section.kind]:
-                problems.append(Problem(path, section.line, '[{} …] needs {} word(s) after it'.format(
-                    section.kind, _ARGUMENTS[section.kind])))
-                continue
             sections[(section.kind, section.arguments)] = (path, section)
     if not problems:
         problems = _cross_check(sections)
@@ -146,6 +149,8 @@ def _dangling(section: Read, sections: Dict[Tuple[str, Tuple[str, ...]], Tuple[s
             texts.append('[{} {}]: there is no such family'.format(section.kind, ' '.join(section.arguments)))
         if Release.parse(section.arguments[1]) is None:
             texts.append('{!r} is not a release such as 9.2'.format(section.arguments[1]))
+        elif section.kind == 'fips' and ('release', section.arguments[:2]) not in sections:
+            texts.append('[fips {}]: that release is not in the catalogue'.format(' '.join(section.arguments)))
     named = section.values.get('products', ()) or ()
     named = tuple(named) + tuple(section.values.get('available', ()) or ()) + tuple(section.values.get('planned', ()) or ())
     texts += ['there is no product {!r}'.format(name) for name in named if ('product', (name,)) not in sections]

@@ -146,14 +146,14 @@ def verb_in(arguments: Sequence[str]) -> Optional[str]:
 
 
 def secrets_in(arguments: Sequence[str]) -> List[str]:
-    """The values of -l and --license-key in a raw command line, however they are joined or abbreviated."""
+    """The values of -l and --license-key in a raw command line, however they are joined, bundled (-yl KEY) or abbreviated."""
     found: List[str] = []
     for position, word in enumerate(arguments):
         name, joined, value = word.partition('=')
-        if joined and len(name) > 4 and '--license-key'.startswith(name):
-            found.append(value)
-        elif word == '-l' or (len(word) > 4 and '--license-key'.startswith(word)):
-            found += arguments[position + 1:position + 2]
-        elif word.startswith('-l') and not word.startswith('--'):
-            found.append(word[2:].lstrip('='))
-    return [value for value in found if value]
+        following = list(arguments[position + 1:position + 2])
+        if len(name) > 2 and '--license-key'.startswith(name):
+            found += [value] if joined else following
+        elif word.startswith('-') and not word.startswith('--') and 'l' in word:
+            rest = word[word.index('l') + 1:]
+            found += [rest, rest.lstrip('=')] if rest else following
+    return sorted({value for value in found if value}, key=len, reverse=True)

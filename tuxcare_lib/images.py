@@ -20,6 +20,10 @@ def from_json(document: Optional[Dict[str, Any]]) -> Optional[Image]:
     """The inverse of `to_json`. Raises KeyError, TypeError or ValueError where the document is not one."""
     if document is None:
         return None
-    xattrs = tuple((name, base64.b64decode(value)) for name, value in sorted(document['xattrs'].items()))
-    return Image(base64.b64decode(document['data']), int(document['mode']), int(document['uid']),
-                 int(document['gid']), xattrs, document['mtime_ns'])
+    numbers = [document[name] for name in ('mode', 'uid', 'gid')]
+    mtime = document['mtime_ns']
+    if any(type(number) is not int or number < 0 for number in numbers) or numbers[0] > 0o7777 \
+            or (mtime is not None and type(mtime) is not int):
+        raise ValueError('a mode, an owner or a time is no number')
+    xattrs = tuple((name, base64.b64decode(value, validate=True)) for name, value in sorted(document['xattrs'].items()))
+    return Image(base64.b64decode(document['data'], validate=True), numbers[0], numbers[1], numbers[2], xattrs, mtime)

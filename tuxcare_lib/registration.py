@@ -24,19 +24,31 @@ def parse(data: bytes) -> Registration:
     try:
         document = json.loads(data.decode('utf-8'))
         schema = document.pop('schema')
-        if schema != SCHEMA:
-            raise StateError('{} has schema {}, this version reads {}.'.format(REGISTRATION, schema, SCHEMA),
+        if schema != SCHEMA or isinstance(schema, bool):
+            raise StateError('{} has schema {!r}, this version reads {}.'.format(REGISTRATION, schema, SCHEMA),
                              'Install the version of dnf-plugin-tuxcare that wrote it.')
-        release, pin = Release.parse(document.pop('release')), Release.parse(document.pop('pin'))
-        if release is None or pin is None:
-            raise ValueError('no release')
-        repositories = tuple(str(name) for name in document.pop('repositories'))
-        flags = {name: bool(document.pop(name)) for name in ('key_imported', 'reverted', 'made_folder')}
-        texts = {str(name): str(value) for name, value in document.items()}
-        return Registration(release=release, pin=pin, repositories=repositories,
-                            **flags, **texts)  # type: ignore[arg-type]
+        values = {name: _checked(kind, document.pop(name)) for name, kind in Registration.__annotations__.items()}
+        if document:
+            raise ValueError('unknown keys')
+        return Registration(**values)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise StateError('{} is damaged.'.format(REGISTRATION), _REMEDY)
+
+
+def _checked(kind: Any, value: Any) -> Any:
+    """A field of the registration from its JSON value. Raises ValueError where the type is another one."""
+    if kind is Release:
+        release = Release.parse(value) if isinstance(value, str) else None
+        if release is None:
+            raise ValueError('no release')
+        return release
+    if kind in (str, bool):
+        if type(value) is not kind:
+            raise ValueError('no {}'.format(kind.__name__))
+        return value
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise ValueError('no list of texts')
+    return tuple(value)
 
 
 def render_kept(kept: Tuple[Kept, ...]) -> bytes:

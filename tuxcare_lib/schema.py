@@ -35,8 +35,11 @@ class Read(NamedTuple):
 Schema = Mapping[str, Mapping[str, Key]]
 
 
-def read(path: str, text: str, schema: Schema) -> Tuple[List[Read], List[Problem]]:
-    """All sections that the schema knows, and every problem with its place. Never raises."""
+def read(path: str, text: str, schema: Schema, arguments: Mapping[str, int]) -> Tuple[List[Read], List[Problem]]:
+    """All sections that the schema knows, and every problem with its place. Never raises.
+
+    `arguments` tells how many words follow a kind in a section's name; none where it says nothing.
+    """
     document = inifile.parse(text)
     problems = [Problem(path, number + 1, 'this line is neither a section, an option nor a comment')
                 for number in document.junk]
@@ -49,10 +52,14 @@ def read(path: str, text: str, schema: Schema) -> Tuple[List[Read], List[Problem
             problems.append(Problem(path, section.start + 1, 'unknown section [{}]; known are {}'.format(
                 section.name, ', '.join(sorted(schema)))))
             continue
+        if len(rest.split()) != arguments.get(kind, 0):
+            problems.append(Problem(path, section.start + 1, 'section [{}]: {} word(s) are needed after {!r}'.format(
+                section.name, arguments.get(kind, 0), kind)))
+            continue
         values, found = _values(path, section, schema[kind])
         problems += found
-        lines = {option.key: option.start + 1 for option in section.options}
-        sections.append(Read(kind, tuple(rest.split()), values, lines, section.start + 1))
+        numbers = {option.key: option.start + 1 for option in section.options}
+        sections.append(Read(kind, tuple(rest.split()), values, numbers, section.start + 1))
     return sections, sorted(problems, key=lambda problem: problem.line)
 
 
@@ -82,9 +89,9 @@ def words(value: str) -> Tuple[str, ...]:
     return tuple(value.split())
 
 
-def comma_list(value: str) -> Tuple[str, ...]:
-    """Values that may hold blanks, separated by commas."""
-    return tuple(item.strip() for item in value.split(',') if item.strip())
+def lines(value: str) -> Tuple[str, ...]:
+    """Values that may hold blanks and commas, one a line."""
+    return tuple(line.strip() for line in value.split('\n') if line.strip())
 
 
 def text(value: str) -> str:

@@ -12,6 +12,20 @@ from tuxcare_lib.schema import Key
 PATH = '/etc/dnf/plugins/tuxcare.conf'
 
 
+def _file(value: str) -> str:
+    """An absolute path; empty for none. It becomes a value in repository files, so it is one word."""
+    if value and not re.match(r'/[!-~]+\Z', value, re.A):
+        raise ValueError('an absolute path without blanks is needed')
+    return value
+
+
+def _proxy(value: str) -> str:
+    """A proxy's address, in which a user name and password may stand; empty for none."""
+    if value and not re.match(r'(https?|socks[45]h?)://[!-~]+\Z', value, re.A):
+        raise ValueError('an address that begins with http:// is needed')
+    return value
+
+
 def _mirrors(value: str) -> Tuple[str, ...]:
     """Prefixes of own mirrors; they may be folders, and name the release by its variable."""
     return tuple(schema.address(word.replace('$tuxcare_releasever', '0.0'), ('https', 'http', 'file'))
@@ -31,7 +45,7 @@ SCHEMA: Dict[str, Dict[str, Key]] = {
     'service': {
         'register_url': Key(schema.url), 'check_url': Key(schema.url), 'unregister_url': Key(schema.url),
         'repo_url': Key(schema.url), 'gpg_key_url': Key(schema.url), 'gpg_key_fingerprint': Key(schema.fingerprint),
-        'ca_file': Key(str, default=''), 'proxy': Key(str, default=''),
+        'ca_file': Key(_file, default=''), 'proxy': Key(_proxy, default=''),
         'timeout': Key(schema.integer(1, 600), default=30), 'retries': Key(schema.integer(0, 10), default=3)},
     'pin': {'trusted_url': Key(_mirrors, default=()), 'allow': Key(_allow, default=())},
 }
@@ -57,7 +71,7 @@ class Settings(NamedTuple):
 
 def read(text: Optional[str], defaults: Dict[str, str], path: str = PATH) -> Settings:
     """The settings from the file's text (None: no such file). Raises ConfigurationError with every problem."""
-    sections, problems = schema.read(path, text or '', SCHEMA)
+    sections, problems = schema.read(path, text or '', SCHEMA, {})
     if problems:
         raise ConfigurationError(problems, 'Correct the file, or remove it: every key has a default.')
     values: Dict[str, object] = dict(defaults)

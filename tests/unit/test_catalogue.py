@@ -8,6 +8,7 @@ import pytest
 
 from tests.unit.samples import PROJECT, catalogue, release, shipped_text
 from tuxcare_lib import catalogue as catalogues
+from tuxcare_lib import inifile
 from tuxcare_lib import settings as configuration
 from tuxcare_lib.errors import ConfigurationError, Problem
 
@@ -113,7 +114,9 @@ def test_all_mistakes_of_all_files_are_told_together() -> None:
 
 @pytest.mark.parametrize('section', ['catalogue', 'service'])
 def test_a_section_that_has_to_be_there(section: str) -> None:
-    text = re.sub(r'\[{}\][^\[]*'.format(section), '', shipped_text(), count=1)
+    document = inifile.parse(shipped_text())
+    gone = next(known for known in document.sections if known.name == section)
+    text = document.edited({number: [] for number in range(gone.start, gone.end)}).render()
     with pytest.raises(ConfigurationError) as caught:
         catalogues.read([('catalogue.conf', text)])
     assert 'section [{}] is missing'.format(section) in str(caught.value)

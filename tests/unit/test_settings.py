@@ -41,7 +41,7 @@ def test_the_shipped_file_shows_every_key_and_its_default() -> None:
     ('service', 'ca_file', '/etc/pki/ca.pem', '/etc/pki/ca.pem'),
     ('service', 'proxy', 'http://proxy.example.com:3128', 'http://proxy.example.com:3128'),
     ('service', 'timeout', '600', 600), ('service', 'retries', '0', 0),
-    ('pin', 'trusted_url', 'https://m/$tuxcare_releasever/ file:///srv', ('https://m/$tuxcare_releasever/', 'file:///srv')),
+    ('pin', 'trusted_url', 'https://m/$tuxcare_releasever file:///srv', ('https://m/$tuxcare_releasever', 'file:///srv')),
     ('pin', 'allow', 'nginx@site foo@bar', ('nginx@site', 'foo@bar'))], ids=lambda value: str(value)[:24])
 def test_a_value_of_the_administrator(section: str, key: str, value: str, expected: Any) -> None:
     found = read('[{}]\n{} = {}\n'.format(section, key, value))

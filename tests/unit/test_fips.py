@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which packages make the validated set of a host, and what has to be run beside installing them."""
+
+from pathlib import Path
+from typing import List, Set, Tuple
+
+import pytest
+
+from tests.unit.samples import almalinux, catalogue, edited, gather, registered, release
+from tuxcare_lib import fips, host
+from tuxcare_lib.errors import HostError, NotRegisteredError
+from tuxcare_lib.fips import Boot
+from tuxcare_lib.model import PackageSet
+
+KERNEL = 'kernel-5.14.0-284.11.1.el9_2.tuxcare.6'
+IMAGE = '/boot/vmlinuz-5.14.0-284.11.1.el9_2.tuxcare.6.x86_64'
+STOCK = Boot('5.14.0-284.30.1.el9_2.x86_64', False, '/boot/vmlinuz-5.14.0-284.30.1.el9_2.x86_64', 'ro quiet', 'DEFAULT')
+DEFAULT = ('grubby', '--set-default=' + IMAGE)
+ENABLE = ('fips-mode-setup', '--enable')
+
+
+def validated(architecture: str = 'x86_64') -> PackageSet:
+    found = catalogue().package_set('almalinux', release('9.2'), architecture)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize('have, companions', [
+    (set(), []), ({('openssl', 'x86_64'), ('nss', 'aarch64')}, []),
+    ({('openssl-libs', 'i686')}, ['openssl-1:3.0.7-20.el9_2.tuxcare.1.i686']),
+    ({('nss', 'i686'), ('nettle', 'i686')}, ['nettle-3.8-3.el9_2.tuxcare.1.i686', 'nss-3.90.0-6.el9_2.tuxcare.1.i686']),
+    ({('kernel', 'i686'), ('zlib', 'i686')}, [])], ids=['none', 'others', 'libraries', 'two', 'no-module'])
+def test_i686_companions_only_where_i686_is_installed(have: Set[Tuple[str, str]], companions: List[str]) -> None:
+    specs = fips.specs(validated(), have)
+    assert [spec for spec in specs if spec.endswith('.i686')] == companions
+    assert specs[0] == KERNEL + '.x86_64'
+    assert len(specs) == 6 + len(companions)
+
+
+def test_aarch64_has_kernel_and_openssl_alone() -> None:
+    have = {('nss', 'aarch64'), ('openssl-libs', 'i686')}
+    assert fips.specs(validated('aarch64'), have) == (KERNEL + '.aarch64', 'openssl-1:3.0.7-20.el9_2.tuxcare.1.aarch64')
+
+
+@pytest.mark.parametrize('boot, commands', [
+    (STOCK, [DEFAULT, ENABLE]),
+    (STOCK._replace(default_kernel=IMAGE), [ENABLE]),
+    (STOCK._replace(arguments='ro fips=1', policy='FIPS'), [DEFAULT]),
+    (STOCK._replace(default_kernel=IMAGE, arguments='ro fips=1', policy='FIPS:AD-SUPPORT'), []),
+    (STOCK._replace(default_kernel=IMAGE, arguments='ro fips=1', policy='DEFAULT'), [ENABLE]),
+    (STOCK._replace(default_kernel=IMAGE, arguments='ro fips=0', policy='FIPS'), [ENABLE]),
+    (STOCK._replace(default_kernel=IMAGE, arguments='ro nofips=1 fips=10', policy='FIPS'), [ENABLE])],
+    ids=['stock', 'kernel-done', 'mode-done', 'all-done', 'policy-missing', 'left-before', 'mere-substring'])
+def test_what_still_has_to_be_run(boot: Boot, commands: List[Tuple[str, str]]) -> None:
+    assert list(fips.commands(validated(), boot)) == commands
+
+
+def test_the_kernel_as_the_boot_loader_names_it() -> None:
+    assert fips.kernel_image(validated()) == IMAGE
+    assert fips.kernel_image(validated('aarch64')) == IMAGE.replace('x86_64', 'aarch64')
+
+
+@pytest.mark.parametrize('nevr, name, evr', [
+    ('openssl-1:3.0.7-20.el9_2.tuxcare.1', 'openssl', ('1', '3.0.7', '20.el9_2.tuxcare.1')),
+    ('nettle-3.8-3.el9', 'nettle', ('0', '3.8', '3.el9')), ('a-b-c-1-2', 'a-b-c', ('0', '1', '2'))])
+def test_the_parts_of_a_package(nevr: str, name: str, evr: Tuple[str, str, str]) -> None:
+    assert fips.name_of(nevr) == name
+    assert fips.evr(nevr) == evr
+
+
+@pytest.mark.parametrize('tag, build', [
+    ('23.el9_2.tuxcare.3', True), ('21.el9_2.tuxcare.els1', False), ('6.el9_2', False), ('1.el9.tuxcare.10', True),
+    ('1.el9.tuxcare.3.1', False), ('1.el9.tuxcare.', False), ('1.el9.tuxcare.3\n', False)])
+def test_a_fips_build_by_its_tag(tag: str, build: bool) -> None:
+    assert fips.is_fips_build(tag) is build
+
+
+def test_a_registered_esu_host_has_its_set(tmp_path: Path) -> None:
+    facts = gather(registered(tmp_path))
+    assert fips.package_set(facts, catalogue()) == validated()
+    assert fips.package_set(facts._replace(architecture='aarch64'), catalogue()) == validated('aarch64')
+
+
+def test_who_has_no_set(tmp_path: Path) -> None:
+    with pytest.raises(NotRegisteredError) as caught:
+        fips.package_set(gather(almalinux(tmp_path / 'a')), catalogue())
+    assert caught.value.status == 3 and 'dnf tuxcare register' in str(caught.value)
+    facts = gather(registered(tmp_path / 'b'))
+    assert facts.registration is not None
+    for other in (facts._replace(registration=facts.registration._replace(product='essential')),
+                  facts._replace(registration=facts.registration._replace(pin=release('9.4'))),
+                  facts._replace(architecture='s390x')):
+        with pytest.raises(HostError) as refused:
+            fips.package_set(other, catalogue())
+        assert 'AlmaLinux 9.2 x86_64' in refused.value.remedy
+
+
+def test_the_repository_is_enabled_and_nothing_else_changes(tmp_path: Path) -> None:
+    root = registered(tmp_path)
+    edited(tmp_path, host.TUXCARE_REPO, '[tuxcare-esu]\n', '[tuxcare-esu]\n# mine\n')
+    change = fips.repository_change(gather(root))
+    assert change is not None and change.before is not None and change.after is not None
+    assert change.path == host.TUXCARE_REPO and change.after.mode == change.before.mode
+    head, _, tail = change.before.data.partition(b'[tuxcare-fips]')
+    assert change.after.data == head + b'[tuxcare-fips]' + tail.replace(b'enabled=0\n', b'enabled=1\n', 1)
+    assert change.after.data != change.before.data
+
+
+def test_an_enabled_repository_and_a_missing_one_are_left_alone(tmp_path: Path) -> None:
+    root = registered(tmp_path)
+    edited(tmp_path, host.TUXCARE_REPO, 'enabled=0', 'enabled=1')
+    assert fips.repository_change(gather(root)) is None
+    root.remove(host.TUXCARE_REPO)
+    assert fips.repository_change(gather(root)) is None
