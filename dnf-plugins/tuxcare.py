@@ -9,12 +9,15 @@ because dnf logs any other exception of a hook and goes on (FACTS 7).
 import logging
 import os
 import sys
-from typing import Any, Callable, Iterable, Optional
 
 import dnf
 import dnf.cli
 import dnf.exceptions
 import libdnf.conf
+
+MYPY = False
+if MYPY:  # not imported: it would cost every dnf command more than all the hooks together
+    from typing import Any, Callable, Iterable
 
 logger = logging.getLogger('dnf.plugin')
 
@@ -30,7 +33,7 @@ class TuxcarePlugin(dnf.Plugin):
     name = 'tuxcare'
 
     @classmethod
-    def read_config(cls, conf: Any) -> Any:
+    def read_config(cls, conf: 'Any') -> 'Any':
         """An unreadable configuration must not end every dnf command; on a registered host the guard tells what is wrong."""
         try:
             parser = super(TuxcarePlugin, cls).read_config(conf)
@@ -40,10 +43,10 @@ class TuxcarePlugin(dnf.Plugin):
         except (dnf.exceptions.Error, RuntimeError, ValueError):
             return libdnf.conf.ConfigParser()
 
-    def __init__(self, base: dnf.Base, cli: Any) -> None:
+    def __init__(self, base: dnf.Base, cli: 'Any') -> None:
         super(TuxcarePlugin, self).__init__(base, cli)
-        self._guard: Any = None
-        self._failure: Optional[str] = None
+        self._guard = None  # type: Any
+        self._failure = ""
         if cli is not None:
             cli.register_command(TuxcareCommand)
             if 'tuxcare' in sys.argv:
@@ -71,11 +74,10 @@ class TuxcarePlugin(dnf.Plugin):
         root = _root(self.base.conf)
         if _is_registered(root, self.base.conf.reposdir):
             from tuxcare_lib.adapter.guard import Guard
-            from tuxcare_lib.rootfs import Root
-            self._guard = Guard(Root(root), self.base.conf)
+            self._guard = Guard(root, self.base.conf)
             self._guard.inject(self.base.conf.substitutions)
 
-    def _attempt(self, step: Callable[[], None]) -> None:
+    def _attempt(self, step: 'Callable[[], None]') -> None:
         """A failure is kept for the last word, which refuses; here it must not stop a command that only reads."""
         try:
             step()
@@ -83,26 +85,26 @@ class TuxcarePlugin(dnf.Plugin):
             self._guard = None
             self._failure = _MISSING.format(error) if isinstance(error, ImportError) else str(error) or type(error).__name__
 
-    def _last_word(self, step: Callable[[], None]) -> None:
+    def _last_word(self, step: 'Callable[[], None]') -> None:
         if self._guard is not None:
             self._attempt_last(step)
-        if self._failure is not None:
+        if self._failure:
             raise dnf.exceptions.Error('tuxcare: {}'.format(self._failure))
 
-    def _attempt_last(self, step: Callable[[], None]) -> None:
+    def _attempt_last(self, step: 'Callable[[], None]') -> None:
         guard = self._guard
         self._attempt(step)
         self._guard = guard
 
 
-def _root(conf: Any) -> str:
+def _root(conf: 'Any') -> str:
     """The root whose repository files dnf really reads: the installroot where it has them, else the host (PIN 1)."""
     top = os.path.abspath(conf.installroot)
     inside = any(os.path.abspath(folder).startswith(top.rstrip('/') + '/') for folder in conf.reposdir)
     return top if inside else '/'
 
 
-def _is_registered(root: str, folders: Iterable[str]) -> bool:
+def _is_registered(root: str, folders: 'Iterable[str]') -> bool:
     """Whether anything on this root says that dnf tuxcare registered it: our state, or our stamp in a repository file."""
     if any(os.path.lexists(os.path.join(root, sign)) for sign in _SIGNS_OF_OURS):
         return True
@@ -137,7 +139,7 @@ class TuxcareCommand(dnf.cli.Command):
     aliases = ('tuxcare',)
     summary = 'TuxCare Enterprise Support for AlmaLinux: register, status, FIPS'
 
-    def set_argparser(self, parser: Any) -> None:
+    def set_argparser(self, parser: 'Any') -> None:
         try:
             from tuxcare_lib import cli
         except ImportError as error:

@@ -5,7 +5,7 @@ import fcntl
 import json
 import os
 import subprocess
-from typing import Any, Dict, Iterator, List, Optional
+from typing import Any, Dict, Iterator, List, Optional, Set
 
 import jsonschema
 import pytest
@@ -15,17 +15,20 @@ from tests.sandbox import template
 from tests.sandbox.host import PROJECT, Host
 from tests.sandbox.licences import ESSENTIAL_KEY, ESU_KEY, EXHAUSTED_KEY
 from tests.sandbox.service import Service
+from tuxcare_lib import cli
 
 SCHEMAS = PROJECT / "docs/json-schema"
 KEY = {"TUXCARE_LICENSE_KEY": ESU_KEY}
 BASEOS = "etc/yum.repos.d/almalinux-baseos.repo"
-_VALIDATED = set()
+_VALIDATED: Set[str] = set()
 
 
 def schema_of(document: Dict[str, Any]) -> str:
     """As docs/json.md tells which schema is whose."""
     if "error" in document:
         return "error"
+    if document["command"] is None:
+        return "overview"
     return "plan" if document.get("dry_run") else document["command"].replace(" ", "-")
 
 
@@ -61,7 +64,16 @@ def refusal(done: "subprocess.CompletedProcess[str]", code: str, command: str, s
     document = check(done, status, "error")
     assert (document["error"]["code"], document["command"]) == (code, command)
     assert document["error"]["message"]
-    return document["error"]
+    error: Dict[str, Any] = document["error"]
+    return error
+
+
+def _open_to_all(host: Host) -> None:
+    """Lets the host's ordinary user reach its root, which lies in a private folder of pytest's."""
+    for folder in (host.directory, *host.directory.parents):
+        mode = folder.stat().st_mode
+        if mode & 0o005 != 0o005:
+            folder.chmod(mode | 0o055)
 
 
 @pytest.fixture
@@ -114,11 +126,9 @@ def test_status_of_a_registered_host(esu: Host) -> None:
 
 
 def test_status_for_an_ordinary_user(esu: Host) -> None:
-    for folder in (esu.directory, *esu.directory.parents):
-        if not os.stat(str(folder)).st_mode & 0o005 == 0o005:
-            os.chmod(str(folder), os.stat(str(folder)).st_mode | 0o055)
+    _open_to_all(esu)
     document = check(esu.dnf("tuxcare", "status", "--json", user=template.USER), schema="status")
-    assert document["registered"] is True and document["product"] == "esu"
+    assert document["registered"] is True and document["product"] == "esu" and document["fips"]["mode"] == "unknown"
 
 
 def test_status_of_a_host_of_the_vendors_tool(host: Host) -> None:
@@ -143,7 +153,11 @@ def test_fips_enable_and_what_follows(esu: Host) -> None:
 
 
 def test_register_with_fips_is_one_document(host: Host) -> None:
-    check(host.dnf("-y", "tuxcare", "register", "--fips", "--json", env=KEY))
+    document = check(host.dnf("-y", "tuxcare", "register", "--fips", "--json", env=KEY), schema="register")
+    assert document["changed"] is True and document["pin"] == "9.2"
+    assert document["fips"]["command"] == "fips enable" and document["fips"]["reboot"] is True
+    again = check(host.dnf("-y", "tuxcare", "register", "--fips", "--json", env=KEY), schema="register")
+    assert again["changed"] is False and again["fips"]["installed"] == []
 
 
 def test_repos(esu: Host) -> None:
@@ -155,6 +169,11 @@ def test_repos(esu: Host) -> None:
     switched = check(esu.dnf("tuxcare", "repos", "switch", "--json"), schema="repos-switch")
     assert switched["changed"] is True and sorted(switched["files"]) == sorted(reverted["files"])
     assert check(esu.dnf("tuxcare", "repos", "switch", "--json"))["changed"] is False
+
+
+def test_overview(host: Host) -> None:
+    document = check(host.dnf("tuxcare", "--json"), schema="overview")
+    assert document["verbs"] == [verb.name for verb in cli.VERBS]
 
 
 def test_recover(host: Host) -> None:
@@ -190,7 +209,7 @@ def test_plans_of_a_registered_host(esu: Host, arguments: List[str], command: st
 
 
 def test_usage(host: Host) -> None:
-    refusal(host.dnf("tuxcare", "nonsense", "--json"), "usage", "")
+    refusal(host.dnf("tuxcare", "nonsense", "--json"), "usage", "nonsense")
     refusal(host.dnf("tuxcare", "fips", "enable", "--json"), "usage", "fips enable")
     refusal(host.dnf("tuxcare", "register", "--product", "gold", "--json", env=KEY), "usage", "register")
 
@@ -242,7 +261,12 @@ def test_conflict_with_its_diff(esu: Host) -> None:
 
 def test_state(esu: Host) -> None:
     (esu.root / "var/lib/tuxcare/registration.json").write_text("{")
-    refusal(esu.dnf("tuxcare", "status", "--json"), "state", "status")
+    document = check(esu.dnf("tuxcare", "status", "--json"), schema="status")
+    assert document["damage"] and document["registered"] is True and document["product"] is None
+    refusal(esu.dnf("tuxcare", "repos", "switch", "--json"), "state", "repos switch")
+    refusal(esu.dnf("tuxcare", "unregister", "--json"), "state", "unregister")
+    document = check(esu.dnf("tuxcare", "unregister", "--local", "--json"), schema="unregister")
+    assert document["changed"] is True and "/" + BASEOS in document["files"]
 
 
 @pytest.fixture
@@ -263,8 +287,23 @@ def test_declined(esu: Host) -> None:
     refusal(esu.dnf("tuxcare", "repos", "revert", "--json", "--assumeno"), "declined", "repos revert")
 
 
-def test_declined_transaction(esu: Host) -> None:
-    refusal(esu.dnf("tuxcare", "fips", "enable", "--json", "--assumeno"), "declined", "fips enable")
+def test_what_dnf_itself_ends(esu: Host, service: Service) -> None:
+    """dnf's own errors have no code of ours; the document is there all the same."""
+    refusal(esu.dnf("tuxcare", "fips", "enable", "--json", "--assumeno"), "error", "fips enable")
+
+
+def test_not_root(esu: Host) -> None:
+    _open_to_all(esu)
+    refusal(esu.dnf("tuxcare", "unregister", "--json", user=template.USER), "error", "unregister")
+
+
+def test_registered_but_fips_declined(host: Host) -> None:
+    """The one error that says what was done: the host is registered."""
+    done = host.dnf("--assumeno", "tuxcare", "register", "--fips", "--json", env=KEY)
+    refusal(done, "error", "register")
+    document = json.loads(done.stdout)
+    assert document["registered"] is True and document["files"]
+    assert check(host.dnf("tuxcare", "status", "--json"))["registered"] is True
 
 
 # --- what they must not hold --------------------------------------------------------------------------------------

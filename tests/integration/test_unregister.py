@@ -94,11 +94,11 @@ SHAPES: Dict[str, Callable[[Path], object]] = {
     "hard link": _hard_link,
     "CR LF": _edit(lambda data: data.replace(b"\n", b"\r\n")),
     "mixed line ends": _edit(lambda data: data.replace(b"\nenabled", b"\r\nenabled")),
-    "bytes that are no UTF-8": _edit(lambda data: data.replace(b"AlmaLinux", b"Alm\xe4Linux") + b"# \xff\xfe\n"),
+    "bytes that are no UTF-8": _edit(lambda data: b"# Caf\xe9\n" + data + b"# \xff\xfe\n"),
     "byte order mark": _edit(lambda data: b"\xef\xbb\xbf" + data),
     "no newline at the end": _edit(lambda data: data.rstrip(b"\n")),
     "ends in the mirror list": _edit(lambda data: b"[baseos]\nname=x\nmirrorlist=https://mirrors.almalinux.org/mirrorlist/9/baseos"),
-    "form feeds": _edit(lambda data: data.replace(b"\n\n", b"\n\x0c\n# \xe2\x80\xa8\n")),
+    "form feeds": _edit(lambda data: data.replace(b"\n\n", b"\n# \x0c \xe2\x80\xa8 \x1d\n")),
     "several base URLs": _edit(lambda data: data.replace(
         b"mirrorlist=", b"baseurl=https://repo.almalinux.org/almalinux/9/BaseOS/$basearch/os/\n"
         b"  https://vault.almalinux.org/9.2/BaseOS/$basearch/os/\n#mirrorlist=")),
@@ -117,7 +117,8 @@ def test_whatever_a_file_looks_like(host: Host, shape: Callable[[Path], object])
         pytest.skip("cannot be had on this file system: %s" % error)
     before, content = state(host), path.resolve().read_bytes() if not path.is_symlink() else b""
     register(host)
-    is_done(host.dnf("makecache", "--repo=baseos"))
+    if shape is not _absolute_link:  # seen from outside it leads elsewhere
+        is_done(host.dnf("makecache", "--repo=baseos"))
     assert content == b"" or path.read_bytes() != content
     unregister(host)
     same(before, host)

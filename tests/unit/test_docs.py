@@ -7,8 +7,7 @@ from typing import Any, Dict, Iterator, List, Set, Tuple, Type
 
 import pytest
 
-from tuxcare_lib import catalogue, cli, errors, host, lock, pin, settings
-from tuxcare_lib.host import Registration
+from tuxcare_lib import catalogue, cli, errors, host, pin, policy, settings
 from tuxcare_lib.model import Release
 from tuxcare_lib.schema import Key
 
@@ -101,7 +100,7 @@ def test_every_key_is_described_and_nothing_else(name: str, schema: Schema) -> N
 
 
 def test_defaults_of_the_configuration() -> None:
-    defaults = {key: value for key, value in shipped().service.items()}
+    defaults = shipped().service
     for kind, keys in settings.SCHEMA.items():
         for name, default, _, _ in described('configuration.md', kind):
             value = defaults.get(code(name), keys[code(name)].default)
@@ -119,7 +118,7 @@ def test_arguments_of_the_catalogues_sections() -> None:
     for title in chapters(text('catalogue.md')):
         if title.startswith('['):
             kind, _, arguments = title.strip('[]').partition(' ')
-            assert len(arguments.split()) == catalogue._ARGUMENTS[kind], title
+            assert len(arguments.split()) == catalogue._ARGUMENTS.get(kind, 0), title
 
 
 def test_new_release_of_the_document_is_one() -> None:
@@ -141,8 +140,8 @@ def test_example_of_the_configuration_is_valid() -> None:
 
 
 def error_classes(top: Type[errors.TuxcareError] = errors.TuxcareError) -> Iterator[Type[errors.TuxcareError]]:
-    """The whole tree; the library's alone, as its modules define it."""
-    if top.__module__ in (errors.__name__, lock.__name__):
+    """The tree as `errors` draws it; what other modules derive for themselves has no code of its own."""
+    if top.__module__ == errors.__name__:
         yield top
     for child in top.__subclasses__():
         yield from error_classes(child)
@@ -182,13 +181,13 @@ def commands() -> Set[str]:
 
 def test_a_schema_for_each_document_and_a_place_in_json_md() -> None:
     names = {name[:-len('.schema.json')] for name in os.listdir(SCHEMAS)}
-    assert names == commands() | {'error', 'plan'}
+    assert names == commands() | {'error', 'overview', 'plan'}
     assert set(re.findall(r'\(json-schema/([a-z-]+)\.schema\.json\)', text('json.md'))) == names
 
 
 @pytest.mark.parametrize('name', sorted(os.listdir(SCHEMAS)))
 def test_every_key_of_a_document_is_described(name: str) -> None:
-    common, own = text('json.md').split('## error')[0], text('json.md')
+    common, own = text('json.md').split('\n## error')[0], text('json.md')
     for key in load(name)['properties']:
         place = common if key in ('schema', 'command', 'exit_status') else own
         assert re.search(r'`{}[`.]'.format(key), place), '{} of {}'.format(key, name)
@@ -208,11 +207,9 @@ def test_every_path_is_told(path: str) -> None:
 # --- pin.md: its examples are run ---------------------------------------------------------------------------------
 
 
-def rules() -> pin.Policy:
+def rules() -> pin.Rules:
     found = shipped()
-    record = Registration('esu', 'almalinux', Release(9, 2), Release(9, 2), 'x86_64', 'web1.example.com',
-                          '2024-01-01T00:00:00Z', (), '', True)
-    return pin.policy(record, record.pin, 'TOKEN', found, settings.read(None, found.service))
+    return pin.Rules(policy.make(found, settings.read(None, found.service)), 'almalinux', (9, 2), 'TOKEN')
 
 
 def table_of(title: str, head: str) -> List[Tuple[str, str]]:
@@ -232,7 +229,7 @@ def test_examples_of_repositories(url: str, kind: str) -> None:
 @pytest.mark.parametrize('release, past', table_of('Packages', '| release of a package |'))
 def test_examples_of_releases(release: str, past: str) -> None:
     assert past in ('past', 'not past')
-    assert pin.is_past(release, Release(9, 2)) == (past == 'past')
+    assert pin.is_past(release, (9, 2)) == (past == 'past')
 
 
 def test_all_classes_are_described() -> None:

@@ -1,151 +1,221 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The guard: the rules of the pin (`pin`, pure) applied to dnf's repositories, sack, plan and rpm transaction."""
+"""The guard: the rules of the pin (`pin`, pure) applied to dnf's repositories, sack, plan and rpm transaction.
 
+Imported by every dnf command on a registered host: only what is cheap is imported here (see `pin`).
+"""
+
+import json
 import logging
 import os
-from typing import Any, Dict, List, Optional
 
-import dnf
+from tuxcare_lib import pin
 
-from tuxcare_lib import inifile, pin, registration
-from tuxcare_lib.adapter import read_configuration
-from tuxcare_lib.errors import PinError, StateError
-from tuxcare_lib.host import REGISTRATION, RELEASEVER, TOKEN, Registration
-from tuxcare_lib.model import Release, Token
-from tuxcare_lib.pin import FOREIGN, PAST, Candidate, Policy
-from tuxcare_lib.rootfs import Root
+MYPY = False
+if MYPY:
+    from typing import Any, Dict, List, Optional
+
+    import dnf
 
 logger = logging.getLogger('dnf.plugin')
 
+_STATE = 'var/lib/tuxcare'
+_VARIABLES = 'etc/dnf/vars'
+_LIMIT = 1 << 20
+
+
+class Unsafe(Exception):
+    """Something that the guard needs is missing, damaged or contradicts itself. The text ends with the remedy."""
+
+
+class Past(Exception):
+    """A package from past the pin. The text is the whole line."""
+
 
 class Guard:
-    """Holds a registered host on its release, in the hooks of one dnf process.
+    """Holds a registered host on its release, in the hooks of one dnf process. Raises Unsafe when it cannot."""
 
-    Raises StateError or ConfigurationError when what it needs is missing or contradicts itself.
-    """
+    def __init__(self, root: str, conf: 'Any') -> None:
+        self._root = root
+        self.record = self._read_record()
+        self.policy = self._read_policy(conf)
+        self.token = self._read_token()
+        self.rules = pin.Rules(self.policy, self.record['family'], self._read_release(), self.token)
+        self._kinds = {}  # type: Dict[str, str]
 
-    def __init__(self, root: Root, conf: Any) -> None:
-        data = root.read(REGISTRATION)
+    # --- what it knows ----------------------------------------------------------------------------------------------
+
+    def _read_record(self) -> 'Dict[str, Any]':
+        path = '/{}/registration.json'.format(_STATE)
+        data = _read(self._root, path)
+        remedy = 'Put it back from a backup, or run `dnf tuxcare unregister --local` and register again.'
         if data is None:
-            raise StateError('{} is missing on a registered host.'.format(REGISTRATION),
-                             'Put it back, or run `dnf tuxcare unregister --local`.')
-        self.registration: Registration = registration.parse(data)
-        self.catalogue, self.settings = read_configuration(conf)
-        self.token = _token(root)
-        self.release = self._release(root)
-        self.rules: Policy = pin.policy(self.registration, self.release, self.token or '-', self.catalogue, self.settings)
-        self._kinds: Dict[str, str] = {}
+            raise Unsafe('{} is missing, though this host was registered by dnf tuxcare. {}'.format(path, remedy))
+        try:
+            record = json.loads(data.decode('utf-8'))
+            for key in ('family', 'product', 'release', 'pin'):
+                if not isinstance(record[key], str):
+                    raise ValueError(key)
+            schema = record['schema']
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise Unsafe('{} is damaged. {}'.format(path, remedy))
+        if schema != 1:
+            raise Unsafe('{} has schema {!r}, this version reads 1. Install the version of dnf-plugin-tuxcare that '
+                         'wrote it.'.format(path, schema))
+        return record  # type: ignore[no-any-return]
 
-    def _release(self, root: Root) -> Release:
-        value = _variable(root, RELEASEVER)
-        release = pin.pinned_release(self.registration, value or '', self.catalogue)
+    def _read_policy(self, conf: 'Any') -> 'Dict[str, Any]':
+        """The policy from our cache, or made anew where a file behind it has changed (or the cache is not root's own)."""
+        from tuxcare_lib.adapter import sources
+        identity = sources.identity(conf)
+        path = '/{}/policy.json'.format(_STATE)
+        try:
+            cached = json.loads((_read(self._root, path, roots_own=True) or b'').decode('utf-8'))
+            if cached['identity'] == identity:
+                return cached['policy']  # type: ignore[no-any-return]
+        except (Unsafe, ValueError, KeyError, TypeError):
+            pass  # made anew
+        from tuxcare_lib.adapter.configuration import policy_anew
+        return policy_anew(conf, self._root, path, identity)
+
+    def _read_token(self) -> 'Optional[str]':
+        """The token; None for an ordinary user, who cannot read it."""
+        path = '/{}/tuxcare_token'.format(_VARIABLES)
+        if os.geteuid() != 0 and not os.access(_outside(self._root, path), os.R_OK):
+            return None
+        value = self._variable(path)
+        if value is None or not pin.is_token(value):
+            raise Unsafe('{} is {}. Run `dnf tuxcare register --replace`, or put it back from a backup.'.format(
+                path, 'missing' if value is None else 'damaged'))
+        return value
+
+    def _read_release(self) -> 'Any':
+        path = '/{}/tuxcare_releasever'.format(_VARIABLES)
+        value = self._variable(path)
+        try:
+            release = pin.pinned_release(self.record, value or '', self.policy)
+        except KeyError:
+            raise Unsafe('The catalogue does not know the product {!r} of this registration. Reinstall '
+                         'dnf-plugin-tuxcare.'.format(self.record['product']))
         if release is None:
-            raise StateError('{} holds {!r}, and this host is held on {}.'.format(
-                RELEASEVER, value or '', self.registration.pin),
-                'Run: echo {} > {}'.format(self.registration.pin, RELEASEVER))
+            raise Unsafe('{} {}, and this host is held on {}. Run: echo {} > {}'.format(
+                path, 'is missing' if value is None else 'holds {!r}'.format(value), self.record['pin'],
+                self.record['pin'], path))
         return release
 
-    def inject(self, substitutions: Any) -> None:
+    def _variable(self, path: str) -> 'Optional[str]':
+        """A dnf variable as dnf would read it, without forgiving: one line, at most one end of line."""
+        data = _read(self._root, path)
+        if data is None:
+            return None
+        text = data.decode('utf-8', 'replace')
+        return text[:-1] if text.endswith('\n') else text
+
+    # --- what it does -----------------------------------------------------------------------------------------------
+
+    def inject(self, substitutions: 'Any') -> None:
         """Give dnf the variables, validated; an ordinary user has no token to give."""
-        substitutions['tuxcare_releasever'] = str(self.release)
+        substitutions['tuxcare_releasever'] = self.rules.release
         if self.token is not None:
             substitutions['tuxcare_token'] = self.token
 
-    def look_at_repositories(self, base: dnf.Base, aloud: bool = True) -> None:
+    def look_at_repositories(self, base: 'dnf.Base', aloud: bool = True) -> None:
         """Before the sack: a tree past the pin is disabled; so is what needs the token where the user cannot read it."""
         for repo in base.repos.iter_enabled():
             if self.token is None and any('$tuxcare_token' in url for url in _urls(repo)):
                 repo.disable()
-            elif self._kind(repo) == PAST:
-                repo.disable()
-                logger.log(logging.WARNING if aloud else logging.DEBUG,
-                           'tuxcare: repository %s is disabled: it is not of release %s, on which this host is held.',
-                           repo.id, self.release)
+            elif self._kind(repo) == pin.PAST:
+                self._disable(repo, aloud)
 
-    def hide(self, base: dnf.Base) -> None:
+    def _disable(self, repo: 'Any', aloud: bool = True) -> None:
+        repo.disable()
+        logger.log(logging.WARNING if aloud else logging.DEBUG,
+                   'tuxcare: repository %s is disabled: it is not of release %s, on which this host is held.',
+                   repo.id, self.rules.release)
+
+    def hide(self, base: 'dnf.Base') -> None:
         """In the sack: what is past the pin is out of sight, in foreign repositories alone."""
-        foreign = [repo.id for repo in base.repos.iter_enabled() if self._kind(repo) != pin.TRUSTED]
-        if not foreign:
-            return
-        query = base.sack.query().available().filterm(reponame=foreign)
-        hidden = [package for package in query if self._verdict(base, package)]
-        protected = self._protected(base)
-        excludes = base.sack.query().filterm(pkg=hidden)
-        for package in query.filter(obsoletes=protected):
-            if not self._is_allowed(package):
-                excludes = excludes.union(base.sack.query().filterm(pkg=[package]))
-        base.sack.add_excludes(excludes)
+        foreign = [repo for repo in base.repos.iter_enabled() if self._kind(repo) != pin.TRUSTED]
+        if foreign:
+            from tuxcare_lib.adapter import sight
+            sight.hide(base, foreign, self)
 
-    def _protected(self, base: dnf.Base) -> Any:
-        vendors = self.rules.os_vendors | {pin.VENDOR}
-        return base.sack.query().installed().filterm(
-            pkg=[package for package in base.sack.query().installed() if package.vendor in vendors])
+    def disable_by_content(self, repo: 'Any') -> None:
+        """A repository that turned out to be an operating system's: disabled for the rest of the process."""
+        self._kinds[_key(repo)] = pin.PAST
+        self._disable(repo)
 
-    def _is_allowed(self, package: Any) -> bool:
-        return '{}@{}'.format(package.name, package.reponame) in self.rules.allow
-
-    def check_plan(self, base: dnf.Base) -> None:
-        """The last word over what dnf has planned. Raises PinError."""
+    def check_plan(self, base: 'dnf.Base') -> None:
+        """The last word over what dnf has planned. Raises Past."""
         for package in base.transaction.install_set if base.transaction else ():
-            reason = self._verdict(base, package)
+            reason = self.verdict(base, package)
             if reason:
-                raise PinError(pin.refusal(str(package), package.reponame, reason, self.rules))
+                raise Past(pin.refusal(str(package), package.reponame, reason, self.rules))
 
-    def check_rpm(self, base: dnf.Base) -> None:
-        """The last word over what rpm will really install: metadata can lie about a package. Raises PinError."""
-        planned = {str(package): package for package in base.transaction.install_set}
+    def check_rpm(self, base: 'dnf.Base') -> None:
+        """The last word over what rpm will really install: metadata can lie about a package. Raises Past."""
+        planned = {str(package) for package in base.transaction.install_set} if base.transaction else set()
         for element in base._ts or ():
-            if element.Type() != 1:  # rpm's TR_ADDED
-                continue
-            nevra = _nevra(element)
-            package = planned.get(nevra)
-            if package is None:
-                raise PinError('A repository describes the package {} as another one, so nothing it says can be trusted; '
-                               'find it with `dnf repoquery` and disable it.'.format(nevra))
+            if element.Type() == 1 and _nevra(element) not in planned:  # rpm's TR_ADDED
+                raise Past('A repository describes the package {} as another one, so nothing that it says can be trusted. '
+                           'Find it with `dnf repoquery` and disable it.'.format(_nevra(element)))
         self.check_plan(base)
 
-    def _verdict(self, base: dnf.Base, package: Any) -> Optional[str]:
-        replaced = None
-        for installed in base.sack.query().installed().filterm(name=package.name):
-            replaced = installed.vendor or replaced
-        kind = FOREIGN if package.reponame == '@commandline' else self._kind(base.repos[package.reponame])
-        return pin.verdict(Candidate(package.name, package.release, package.vendor or '', package.reponame, replaced),
-                           kind, self.rules)
+    def verdict(self, base: 'dnf.Base', package: 'Any') -> 'Optional[str]':
+        """Why a package may not come in; None where it may."""
+        name = package.reponame
+        kind = pin.FOREIGN if name == '@commandline' else self._kind(base.repos[name])
+        if kind == pin.TRUSTED or pin.is_allowed(package.name, name, self.rules):
+            return None
+        return pin.verdict(kind, package.name, package.release, package.vendor, _replaced(base, package), self.rules)
 
-    def _kind(self, repo: Any) -> str:
+    def _kind(self, repo: 'Any') -> str:
         """A repository's class, by its URLs as they are now: options may have changed them since the last look."""
-        urls = _urls(repo)
-        key = repr((repo.id, urls))
+        key = _key(repo)
         if key not in self._kinds:
-            self._kinds[key] = pin.classify(urls, self.rules)
+            self._kinds[key] = pin.classify(_urls(repo), self.rules)
         return self._kinds[key]
 
 
-def _nevra(element: Any) -> str:
+def _replaced(base: 'dnf.Base', package: 'Any') -> 'List[str]':
+    """Vendors of the installed packages that a package replaces (same name) or obsoletes."""
+    installed = base.sack.query().installed()
+    found = list(installed.filter(name=package.name))
+    if package.obsoletes:
+        found += list(installed.filter(provides=package.obsoletes))
+    return [other.vendor for other in found]
+
+
+def _nevra(element: 'Any') -> str:
     epoch = element.E()
     return '{}-{}{}-{}.{}'.format(element.N(), '{}:'.format(epoch) if epoch not in (None, '', '0', 0) else '',
                                   element.V(), element.R(), element.A())
 
 
-def _urls(repo: Any) -> List[str]:
+def _urls(repo: 'Any') -> 'List[str]':
     return [url for url in list(repo.baseurl) + [repo.mirrorlist, repo.metalink] if url]
 
 
-def _variable(root: Root, path: str) -> Optional[str]:
-    """A dnf variable as dnf would read it, without forgiving: one line, at most one end of line."""
-    data = root.read(path)
-    if data is None:
-        return None
-    text = inifile.decode(data)
-    return text[:-1] if text.endswith('\n') else text
+def _key(repo: 'Any') -> str:
+    return repr((repo.id, _urls(repo)))
 
 
-def _token(root: Root) -> Optional[str]:
-    """The token; None for an ordinary user, who cannot read it. Raises StateError where it cannot be one."""
-    if os.geteuid() != 0 and not os.access(root.real(TOKEN), os.R_OK):
+def _outside(root: str, path: str) -> str:
+    return os.path.join(root, path.lstrip('/'))
+
+
+def _read(root: str, path: str, roots_own: bool = False) -> 'Optional[bytes]':
+    """A regular file's bytes; None where it does not exist. Raises Unsafe for a link, a folder, or what cannot be read."""
+    try:
+        descriptor = os.open(_outside(root, path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
         return None
-    value = _variable(root, TOKEN)
-    if value is None or not Token.PATTERN.match(value):
-        raise StateError('{} is {}.'.format(TOKEN, 'missing' if value is None else 'damaged'),
-                         'Run `dnf tuxcare register --replace`, or put it back from a backup.')
-    return value
+    except OSError as error:
+        raise Unsafe('{} cannot be read ({}). Put it back as a plain file of root\'s.'.format(path, error.strerror))
+    with open(descriptor, 'rb') as stream:
+        status = os.fstat(descriptor)
+        if roots_own and (status.st_uid != 0 or status.st_mode & 0o022):
+            return None
+        try:
+            return stream.read(_LIMIT)
+        except OSError as error:
+            raise Unsafe('{} cannot be read ({}). Put it back as a plain file of root\'s.'.format(path, error.strerror))

@@ -15,7 +15,7 @@ import dnf
 import dnf.exceptions
 
 from tuxcare_lib import cli
-from tuxcare_lib.adapter import network_of, read_configuration
+from tuxcare_lib.adapter import configuration
 from tuxcare_lib.adapter.output import Output
 from tuxcare_lib.commands import Context, recover_first
 from tuxcare_lib.commands import fips as fips_command
@@ -139,7 +139,7 @@ class DnfVerb:
                                    'Look at `dnf tuxcare status`, or ask the vendor.')
 
     def _enable_fips_repository(self) -> None:
-        fips_ids = {entry.id for entry in read_configuration(self._base.conf)[0].repositories if entry.fips}
+        fips_ids = {entry.id for entry in configuration.read(self._base.conf)[0].repositories if entry.fips}
         for repo in self._base.repos.all():
             if repo.id in fips_ids:
                 repo.enable()
@@ -156,12 +156,12 @@ class DnfVerb:
 
     def _context(self) -> Context:
         conf = self._base.conf
-        catalogue, settings = read_configuration(conf)
+        catalogue, settings = configuration.read(conf)
         assume = False if conf.assumeno else True if conf.assumeyes else None
         return Context(
             root=self._root, catalogue=catalogue, settings=settings,
             console=Console(logger.info, logger.warning, assume), options=self._options,
-            architecture=conf.basearch, licence_key=self._key, send=_Sender(settings, network_of(conf)).send,
+            architecture=conf.basearch, licence_key=self._key, send=_Sender(settings, configuration.network_of(conf)).send,
             now=_now, wait=not conf.exit_on_lock)
 
     # --- what is said -----------------------------------------------------------------------------------------------

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The policy: what the catalogue and the configuration say of the pin, as one plain document.
+
+The guard of every dnf command needs it, and reading the catalogue costs more than all its hooks together. So the document is
+kept in /var/lib/tuxcare/policy.json, together with the identity of every file it was made from, and made anew when one changes.
+"""
+
+from typing import Any, Dict
+
+from tuxcare_lib.catalogue import Catalogue
+from tuxcare_lib.settings import Settings
+
+
+def make(catalogue: Catalogue, settings: Settings) -> Dict[str, Any]:
+    """The document. `pin.Rules` and `pin.pinned_release` read it."""
+    families = catalogue.families.values()
+    return {
+        'repo_url': settings.repo_url,
+        'vetted_paths': {family.id: family.vetted_path for family in families},
+        'os_hosts': sorted(host for family in families for host in family.hosts),
+        'trees': sorted({tree.lower() for family in families for tree in family.trees}),
+        'os_vendors': sorted(vendor for family in families for vendor in family.vendors),
+        'release_packages': sorted(name for family in families for name in family.release_packages),
+        'moves_of_products': {product.id: product.moves for product in catalogue.products.values()},
+        'moves': {'{} {}'.format(entry.family, entry.release): [str(release) for release in entry.moves]
+                  for entry in catalogue.releases},
+        'trusted_url': list(settings.trusted_url),
+        'allow': list(settings.allow),
+    }
