@@ -46,7 +46,8 @@ class TuxcarePlugin(dnf.Plugin):
     def __init__(self, base: dnf.Base, cli: 'Any') -> None:
         super(TuxcarePlugin, self).__init__(base, cli)
         self._guard = None  # type: Any
-        self._failure = ""
+        self._aftermath = None  # type: Any
+        self._failure = ''
         if cli is not None:
             cli.register_command(TuxcareCommand)
             if 'tuxcare' in sys.argv:
@@ -57,8 +58,10 @@ class TuxcarePlugin(dnf.Plugin):
 
     def config(self) -> None:
         if self._guard:
-            ours = isinstance(getattr(self.cli, 'command', None), TuxcareCommand)
-            self._attempt(lambda: self._guard.look_at_repositories(self.base, aloud=not ours))
+            if isinstance(getattr(self.cli, 'command', None), TuxcareCommand):
+                self._attempt(lambda: self._guard.look_at_repositories(self.base, aloud=False))
+            else:
+                self._attempt(lambda: self._guard.look_at_repositories(self.base))
 
     def sack(self) -> None:
         if self._guard:
@@ -68,7 +71,18 @@ class TuxcarePlugin(dnf.Plugin):
         self._last_word(lambda: self._guard.check_plan(self.base))
 
     def pre_transaction(self) -> None:
-        self._last_word(lambda: self._guard.check_rpm(self.base))
+        self._last_word(self._before_rpm)
+
+    def transaction(self) -> None:
+        if self._aftermath is not None:
+            self._attempt(self._aftermath.finish)
+            if self._failure:
+                logger.error('tuxcare: the packages are installed, but: %s', self._failure)
+
+    def _before_rpm(self) -> None:
+        self._guard.check_rpm(self.base)
+        from tuxcare_lib.adapter.aftermath import Aftermath  # now: rpm may be about to replace it
+        self._aftermath = Aftermath(_root(self.base.conf), self._guard, self.base.conf)
 
     def _start(self) -> None:
         root = _root(self.base.conf)

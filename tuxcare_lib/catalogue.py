@@ -68,7 +68,8 @@ SCHEMA: Dict[str, Dict[str, Key]] = {
     'release': {'architectures': Key(schema.words, required=True), 'available': Key(schema.words, default=()),
                 'planned': Key(schema.words, default=()), 'moves': Key(_releases, default=())},
     'repository': {'title': Key(schema.text, required=True), 'path': Key(_path, required=True),
-                   'products': Key(schema.words, required=True), 'fips': Key(schema.boolean, default=False)},
+                   'products': Key(schema.words, required=True), 'fips': Key(schema.boolean, default=False),
+                   'proves': Key(schema.text, default='')},
     'fips': {'kernel': Key(_package, required=True), 'modules': Key(_packages, required=True),
              'multilib': Key(schema.words, default=())},
 }
@@ -153,6 +154,7 @@ def _dangling(section: Read, sections: Dict[Tuple[str, Tuple[str, ...]], Tuple[s
             texts.append('[fips {}]: that release is not in the catalogue'.format(' '.join(section.arguments)))
     named = section.values.get('products', ()) or ()
     named = tuple(named) + tuple(section.values.get('available', ()) or ()) + tuple(section.values.get('planned', ()) or ())
+    named += (section.values['proves'],) if section.values.get('proves') else ()
     texts += ['there is no product {!r}'.format(name) for name in named if ('product', (name,)) not in sections]
     if section.kind == 'release':
         texts += ['moves to {}, which is not in the catalogue'.format(release) for release in section.values['moves']

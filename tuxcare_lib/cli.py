@@ -16,12 +16,13 @@ class Option(NamedTuple):
 
 
 class Verb(NamedTuple):
-    """What may follow `dnf tuxcare`. `words` are the forms of what follows the verb; `packages` marks a dnf transaction."""
+    """What may follow `dnf tuxcare`. `words` are what has to follow the verb, `argument` what may (one word of any kind)."""
 
     name: str
     summary: str
     options: Tuple[Option, ...]
     words: Tuple[str, ...] = ()
+    argument: str = ''
     changes: bool = False
     needs_root: bool = False
 
@@ -41,7 +42,11 @@ VERBS: Tuple[Verb, ...] = (
     Verb('unregister', 'give the seat back and restore everything that registering changed', (
         Option(('--local',), 'local', 'do not tell the service: for one that is gone, or a key that expired'),
         DRY_RUN, JSON), changes=True, needs_root=True),
-    Verb('status', 'show registration, release and pin, repositories and FIPS mode', (JSON,)),
+    Verb('status', 'show registration, release and pin, repositories and FIPS mode', (
+        Option(('--check',), 'check', 'audit the pin and the files; exit 4 where something needs attention'), JSON)),
+    Verb('release', 'show or move the release that this host is held on', (
+        Option(('--list',), 'list', 'list the releases that the catalogue knows, and for which product'),
+        DRY_RUN, JSON), argument='X.Y', changes=True, needs_root=True),
     Verb('fips', 'install the FIPS 140-3 validated packages and turn FIPS mode on', (DRY_RUN, JSON),
          ('enable',), changes=True, needs_root=True),
     Verb('repos', 'show or change which mirrors the operating system\'s repositories use', (
@@ -63,7 +68,7 @@ class Options(NamedTuple):
     @property
     def command(self) -> str:
         """The verb with its word, as in reports: `fips enable`; empty for `dnf tuxcare` alone."""
-        return ' '.join(((self.verb.name,) if self.verb else ()) + self.words)
+        return command_of(((self.verb.name,) if self.verb else ()) + self.words)
 
     def flag(self, dest: str) -> bool:
         """Whether an option without value was given."""
@@ -103,10 +108,24 @@ def check(words: Sequence[str], given: Dict[str, object]) -> Options:
     if verb.words and (len(rest) != 1 or rest[0] not in verb.words):
         raise UsageError('`dnf tuxcare {}` needs one of: {}.'.format(verb.name, ', '.join(verb.words)),
                          'See `dnf tuxcare {} --help`.'.format(verb.name))
-    if rest and not verb.words:
-        raise UsageError('`dnf tuxcare {}` takes no {!r}.'.format(verb.name, rest[0]),
+    if len(rest) > (1 if verb.argument else 0) and not verb.words:
+        raise UsageError('`dnf tuxcare {}` takes no {!r}.'.format(verb.name, rest[-1]),
                          'See `dnf tuxcare {} --help`.'.format(verb.name))
     return Options(verb, rest, given)
+
+
+def command_of(words: Sequence[str]) -> str:
+    """What reports call a command line: the verb, with its word where it has to have one."""
+    verb = find(words[0]) if words else None
+    return ' '.join(words[:2] if verb and verb.words else words[:1])
+
+
+def needs_root(options: Options) -> bool:
+    """Whether only root can do what was asked for; what only reads is for everybody, but for the audit."""
+    verb = options.verb
+    if verb is None or options.words == ('diff',) or (verb.argument and not options.words):
+        return False
+    return verb.needs_root or options.flag('check')
 
 
 def _refuse_options(given: Dict[str, object], allowed: Iterable[Option], command: str) -> None:
@@ -116,12 +135,17 @@ def _refuse_options(given: Dict[str, object], allowed: Iterable[Option], command
             raise UsageError('`{}` has no option {}.'.format(command, option.flags[-1]), 'See `{} --help`.'.format(command))
 
 
+def form(verb: Verb) -> str:
+    """A verb as its usage says it: `repos diff|switch|revert`, `release [X.Y]`."""
+    rest = '|'.join(verb.words) or ('[{}]'.format(verb.argument) if verb.argument else '')
+    return '{} {}'.format(verb.name, rest).strip()
+
+
 def overview() -> str:
     """What `dnf tuxcare` alone prints."""
     lines = ['TuxCare Enterprise Support for AlmaLinux', '', 'usage: dnf tuxcare VERB [options]', '']
     for verb in VERBS:
-        name = '{} {}'.format(verb.name, '|'.join(verb.words)).strip()
-        lines.append('  {:<26} {}'.format(name, verb.summary))
+        lines.append('  {:<26} {}'.format(form(verb), verb.summary))
     return '\n'.join(lines + ['', '`dnf tuxcare VERB --help` tells the options of a verb.'])
 
 
@@ -130,8 +154,8 @@ def help_text(name: Optional[str]) -> str:
     verb = find(name or '')
     if verb is None:
         return overview() + '\n'
-    form = '{} {}'.format(verb.name, '|'.join(verb.words)).strip()
-    lines = ['usage: dnf tuxcare {} [options]'.format(form), '', verb.summary[0].upper() + verb.summary[1:] + '.', '', 'options:']
+    summary = verb.summary[0].upper() + verb.summary[1:] + '.'
+    lines = ['usage: dnf tuxcare {} [options]'.format(form(verb)), '', summary, '', 'options:']
     for option in verb.options:
         flags = ', '.join(option.flags) + (' ' + option.metavar if option.metavar else '')
         lines.append('  {:<28} {}'.format(flags, option.help))

@@ -92,6 +92,17 @@ def de_register(settings: Settings, token: Token, host_name: str) -> Dialogue:
     return response.status == 200
 
 
+def probe_url(settings: Settings, family: Family, release: Release, architecture: str, token: Token) -> str:
+    """The index of the vetted BaseOS of a release."""
+    return '{}/{}{}'.format(settings.repo_url, expand(tree_path(family, 'BaseOS'), release, architecture, token), _REPOMD)
+
+
+def prove_release(url: str) -> Dialogue:
+    """Whether the index of another release answers to the token. Returns the HTTP status."""
+    response = yield Request('GET', url, 'prove the vetted repositories', limit=_REPOMD_LIMIT)
+    return 404 if response.status == 200 and b'<repomd' not in response.body else response.status
+
+
 def expand(path: str, release: Release, architecture: str, token: Token) -> str:
     """A repository's path with dnf's variables filled in."""
     values = {'tuxcare_releasever': str(release), 'tuxcare_token': token.secret, 'basearch': architecture}
@@ -108,16 +119,24 @@ def _register(enquiry: Enquiry, key: LicenceKey) -> Dialogue:
         response = yield Request('POST', enquiry.settings.register_url, 'register this host',
                                  {'key': key.secret, 'host_name': enquiry.host_name})
     except TransportError as error:
-        if error.maybe_received:
-            error.remedy = '{} {}'.format(error.remedy, messages.SEAT_TAKEN)
-        raise
+        raise _perhaps_taken(error, error.maybe_received)
     if response.status != 200:
-        raise refusal(response, 'the registration')
-    value = _json_object(response).get('token')
+        raise _perhaps_taken(refusal(response, 'the registration'), response.status in (500, 502, 504))
+    try:
+        value = _json_object(response).get('token')
+    except ServiceError as error:
+        raise _perhaps_taken(error, True)
     if not isinstance(value, str) or not Token.PATTERN.match(value):
         raise ServiceError('The service answered the registration with a token that cannot be one; a seat may be taken.',
                            'Ask the vendor, or look at register_url in the configuration.', response.status)
     return Token(value)
+
+
+def _perhaps_taken(error: ServiceError, perhaps: bool) -> ServiceError:
+    """Say that a seat may be taken where the service may have acted and its answer was lost (rule 6)."""
+    if perhaps:
+        error.remedy = '{} {}'.format(error.remedy, messages.SEAT_TAKEN)
+    return error
 
 
 def refusal(response: Response, what: str) -> ServiceError:
@@ -179,7 +198,7 @@ def _prove_product(enquiry: Enquiry, token: Token, seen: Seen) -> Dialogue:
     if base != 200:
         raise ServiceError('The token does not open the vetted {} {} repository: HTTP {}.'.format(
             enquiry.family.title, enquiry.release, base), 'Try again in a few minutes, then ask the vendor.', base)
-    esu_entry = next(entry for entry in enquiry.repositories if entry.products == ('esu',) and not entry.fips)
+    esu_entry = next(entry for entry in enquiry.repositories if entry.proves == 'esu')
     esu = yield from _probe(enquiry, token, esu_entry.path, 'prove the ESU repository', seen)
     if esu == 200 and 'esu' in products:
         return _agreed(enquiry, 'esu')

@@ -65,18 +65,15 @@ def is_fips_build(release: str) -> bool:
 def specs(wanted: PackageSet, have: AbstractSet[Tuple[str, str]]) -> Tuple[str, ...]:
     """The packages to install, as NEVRA. `have` are the names and architectures that are installed.
 
-    i686 companions only where that package, or its libraries, is installed as i686 (multilib).
+    i686 companions only of what is installed as i686: the package, or its libraries alone (`openssl-libs`).
     """
     chosen = ['{}.{}'.format(nevr, wanted.architecture) for nevr in (wanted.kernel,) + wanted.modules]
     for architecture in wanted.multilib:
-        chosen += ['{}.{}'.format(nevr, architecture) for nevr in wanted.modules
-                   if any((name, architecture) in have for name in _companions(name_of(nevr)))]
+        for nevr in wanted.modules:
+            name = name_of(nevr)
+            chosen += ['{}{}.{}'.format(companion, nevr[len(name):], architecture) for companion in (name, name + '-libs')
+                       if (companion, architecture) in have]
     return tuple(chosen)
-
-
-def _companions(name: str) -> Tuple[str, ...]:
-    """Names under which a module is installed for another architecture: the package itself or its libraries."""
-    return name, name + '-libs'
 
 
 def kernel_image(wanted: PackageSet) -> str:

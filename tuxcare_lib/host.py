@@ -11,7 +11,6 @@ from tuxcare_lib.model import Image, Release
 STATE_FOLDER = '/var/lib/tuxcare'
 REGISTRATION = STATE_FOLDER + '/registration.json'
 BEFORE = STATE_FOLDER + '/before.json'
-POLICY = STATE_FOLDER + '/policy.json'
 # dnf's own default of `reposdir`.
 REPOSITORY_FOLDERS = ('/etc/yum.repos.d', '/etc/yum/repos.d', '/etc/distro.repos.d')
 VARIABLES = '/etc/dnf/vars'
@@ -21,7 +20,7 @@ MARKER = '/etc/tuxcare-release'
 TUXCARE_REPO = '/etc/yum.repos.d/tuxcare.repo'
 SIGNING_KEY = '/etc/pki/rpm-gpg/RPM-GPG-KEY-TuxCare'
 # In the order of their removal: what names the token goes before the record of it.
-OWN_FILES = (TUXCARE_REPO, RELEASEVER, TOKEN, MARKER, SIGNING_KEY, POLICY, BEFORE, REGISTRATION)
+OWN_FILES = (TUXCARE_REPO, RELEASEVER, TOKEN, MARKER, SIGNING_KEY, BEFORE, REGISTRATION)
 
 
 class Registration(NamedTuple):

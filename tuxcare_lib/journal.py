@@ -15,7 +15,7 @@ import contextlib
 import json
 from typing import Any, Callable, Dict, List, Optional, Sequence
 
-from tuxcare_lib.errors import RecoveryError, TuxcareError
+from tuxcare_lib.errors import FileSystemError, RecoveryError, TuxcareError
 from tuxcare_lib.host import STATE_FOLDER
 from tuxcare_lib.images import from_json, to_json
 from tuxcare_lib.model import Change, Image
@@ -44,8 +44,9 @@ def apply(root: Root, verb: str, changes: Sequence[Change], finish: Callable[[],
         for change in changes:
             put(root, change.path, change.after)
         finish()
+        root.rename(_OPEN, _DONE)
         stack.pop_all()
-    commit(root)
+    _forget(root)
 
 
 def begin(root: Root, verb: str, changes: Sequence[Change]) -> None:
@@ -56,9 +57,21 @@ def begin(root: Root, verb: str, changes: Sequence[Change]) -> None:
         root.remove_tree(leftover)
     document = {'schema': _SCHEMA, 'verb': verb, 'made_folder': made,
                 'files': [{'path': change.path, 'before': to_json(change.before)} for change in changes]}
-    root.make_folder(_NEW, 0o700)
-    root.write(_NEW + _LIST, Image(json.dumps(document, indent=1).encode('ascii'), 0o600))
-    root.rename(_NEW, _OPEN)
+    with contextlib.ExitStack() as stack:
+        stack.callback(_abandon, root, made)
+        root.make_folder(_NEW, 0o700)
+        root.write(_NEW + _LIST, Image(json.dumps(document, indent=1).encode('ascii'), 0o600))
+        root.rename(_NEW, _OPEN)
+        stack.pop_all()
+
+
+def _abandon(root: Root, made_folder: bool) -> None:
+    """Nothing has been changed yet: nothing is left behind, as far as the file system lets us."""
+    root.discard_temporary(_NEW + _LIST)
+    with contextlib.suppress(FileSystemError):
+        root.remove_tree(_NEW)
+        if made_folder:
+            root.remove_empty_folder(STATE_FOLDER)
 
 
 def put(root: Root, path: str, image: Optional[Image]) -> None:
@@ -72,7 +85,13 @@ def put(root: Root, path: str, image: Optional[Image]) -> None:
 def commit(root: Root) -> None:
     """The operation is over: nothing of it will be undone."""
     root.rename(_OPEN, _DONE)
-    root.remove_tree(_DONE)
+    _forget(root)
+
+
+def _forget(root: Root) -> None:
+    """Remove what a finished operation kept; what cannot be removed now goes with the next operation."""
+    with contextlib.suppress(FileSystemError):
+        root.remove_tree(_DONE)
 
 
 def undo(root: Root) -> str:
@@ -90,7 +109,7 @@ def undo(root: Root) -> str:
         commit(root)
         if document['made_folder']:
             root.remove_empty_folder(STATE_FOLDER)
-    except (TuxcareError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (TuxcareError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise RecoveryError('The change could not be undone: {}'.format(error),
                             'Mend the cause and run `dnf tuxcare recover`.')
     return str(document['verb'])
@@ -101,7 +120,7 @@ def pending(root: Root) -> List[Change]:
     try:
         files = _files(json.loads((root.read(_OPEN + _LIST) or b'').decode('utf-8')))
         found = [Change(path, root.image(path), image, secret=True) for path, image in reversed(files)]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise RecoveryError('The journal cannot be read: {}.'.format(error), 'Put {} back from a backup.'.format(_OPEN))
     return [change for change in found if change.before != change.after]
 

@@ -79,13 +79,17 @@ class ReleaseEntry(NamedTuple):
 
 
 class RepositoryEntry(NamedTuple):
-    """A repository of the vendor's own. `path` is below the service's repository URL and may hold dnf variables."""
+    """A repository of the vendor's own. `path` is below the service's repository URL and may hold dnf variables.
+
+    `proves` is the product whose tokens alone open it; empty where it proves nothing.
+    """
 
     id: str
     title: str
     path: str
     products: Tuple[str, ...]
     fips: bool
+    proves: str
 
 
 class PackageSet(NamedTuple):

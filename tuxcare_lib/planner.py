@@ -120,18 +120,23 @@ def switch_changes(facts: Facts, catalogue: Catalogue, settings: Settings,
 
 def switched_again(facts: Facts, catalogue: Catalogue, settings: Settings, record: Registration) -> List[Change]:
     """`repos switch` on a registered host: its files on the vetted trees again, and our record of them."""
-    left = {kept.path: kept.after for kept in facts.kept if kept.after}
+    kept, changes = healed(facts, catalogue, settings)
+    return changes + recorded(facts, record._replace(reverted=False), kept)
+
+
+def healed(facts: Facts, catalogue: Catalogue, settings: Settings) -> Tuple[Tuple[Kept, ...], List[Change]]:
+    """What has to be switched anew among the repository files of `facts`: (our record of all files, the changes)."""
     kept = {entry.path: entry for entry in facts.kept}
     changes = []
     for change in switch_changes(facts, catalogue, settings):
         known = kept.get(change.path)
-        if known and change.before and known.before and known.before.data == change.before.data:
-            change = change._replace(after=left[change.path])
+        if known and known.after and change.before and known.before and known.before.data == change.before.data:
+            change = change._replace(after=known.after)
         elif change.before:
             community = repofile.reverted(inifile.parse(inifile.decode(change.before.data))).render()
             kept[change.path] = Kept(change.path, change.before._replace(data=inifile.encode(community)), change.after, False)
         changes.append(change)
-    return changes + recorded(facts, record._replace(reverted=False), tuple(kept.values()))
+    return tuple(kept.values()), changes
 
 
 def reverted_changes(facts: Facts, record: Registration) -> List[Change]:
@@ -154,13 +159,29 @@ def recorded(facts: Facts, record: Registration, kept: Tuple[Kept, ...]) -> List
     return changes
 
 
+def release_changes(facts: Facts, catalogue: Catalogue, record: Registration, target: Release) -> List[Change]:
+    """The pin moved: the variable, the marker, our record."""
+    family = catalogue.families[record.family]
+    changes = [_new(facts, places.RELEASEVER, '{}\n'.format(target).encode('ascii')),
+               _new(facts, places.MARKER, marker(family, target))]
+    changes = [change for change in changes if change.before != change.after]
+    return changes + recorded(facts, record._replace(pin=target), facts.kept)
+
+
+def closes_esu(catalogue: Catalogue, record: Registration, target: Release) -> bool:
+    """Whether a move leaves a release that ESU is available for, to one that it is not (FACTS 3: there is no way back)."""
+    here, there = (catalogue.entry(record.family, release) for release in (record.release, target))
+    return bool(here and 'esu' in here.products and not (there and 'esu' in there.products))
+
+
 def registration_changes(facts: Facts, catalogue: Catalogue, settings: Settings, host: Supported,
                          outcome: Enrolment, when: str, key_imported: bool) -> List[Change]:
     """Every file that registering changes, our own record among them."""
     changes = [_new(facts, places.SIGNING_KEY, outcome.signing_key)]
     changes += switch_changes(facts, catalogue, settings, outcome.trees)
+    if outcome.repositories:
+        changes.append(_new(facts, places.TUXCARE_REPO, tuxcare_repo(catalogue, settings, outcome)))
     changes += [
-        _new(facts, places.TUXCARE_REPO, tuxcare_repo(catalogue, settings, outcome)),
         _new(facts, places.RELEASEVER, '{}\n'.format(host.pin).encode('ascii')),
         _new(facts, places.TOKEN, (outcome.token.secret + '\n').encode('ascii'), 0o600, secret=True),
         _new(facts, places.MARKER, marker(host.family, host.pin)),

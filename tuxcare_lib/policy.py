@@ -8,6 +8,7 @@ kept in /var/lib/tuxcare/policy.json, together with the identity of every file i
 from typing import Any, Dict
 
 from tuxcare_lib.catalogue import Catalogue
+from tuxcare_lib.model import Release
 from tuxcare_lib.settings import Settings
 
 
@@ -24,6 +25,14 @@ def make(catalogue: Catalogue, settings: Settings) -> Dict[str, Any]:
         'moves_of_products': {product.id: product.moves for product in catalogue.products.values()},
         'moves': {'{} {}'.format(entry.family, entry.release): [str(release) for release in entry.moves]
                   for entry in catalogue.releases},
+        'closes_esu': {'{} {}'.format(entry.family, entry.release): [
+            str(release) for release in entry.moves if not _has_esu(catalogue, entry.family, release)]
+            for entry in catalogue.releases if 'esu' in entry.products},
         'trusted_url': list(settings.trusted_url),
         'allow': list(settings.allow),
     }
+
+
+def _has_esu(catalogue: Catalogue, family: str, release: Release) -> bool:
+    entry = catalogue.entry(family, release)
+    return entry is not None and 'esu' in entry.products

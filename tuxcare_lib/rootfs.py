@@ -138,7 +138,8 @@ class Root:
     def _temporary(self, target: str) -> str:
         """Where a file is made before it is renamed into place; one name per file, so that a killed writer's is found again."""
         folder, name = os.path.split(target)
-        staging = os.path.dirname(folder) if folder in _NO_TEMPORARY_FILES else folder
+        read_by_dnf = folder in {self.resolve(known) for known in _NO_TEMPORARY_FILES}
+        staging = os.path.dirname(folder) if read_by_dnf else folder
         return os.path.join(self.outside(staging), '.tuxcare-new-' + name)
 
     def discard_temporary(self, path: str) -> None:

@@ -29,8 +29,17 @@ class Package(NamedTuple):
 def installed(root: Root, names: Iterable[str]) -> List[Package]:
     """The installed packages of these names, in the database's order."""
     transaction = rpm.TransactionSet(root.path)
-    return [Package(header['name'], header['epoch'] or 0, header['version'], header['release'], header['arch'] or '',
-                    header['vendor'] or '') for name in names for header in transaction.dbMatch('name', name)]
+    return [_package(header) for name in names for header in transaction.dbMatch('name', name)]
+
+
+def everything(root: Root) -> List[Package]:
+    """All installed packages, signing keys left out."""
+    return [_package(header) for header in rpm.TransactionSet(root.path).dbMatch() if header['name'] != 'gpg-pubkey']
+
+
+def _package(header: 'rpm.hdr') -> Package:
+    return Package(header['name'], header['epoch'] or 0, header['version'], header['release'], header['arch'] or '',
+                   header['vendor'] or '')
 
 
 def compare(one: Tuple[str, str, str], other: Tuple[str, str, str]) -> int:

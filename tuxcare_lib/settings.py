@@ -22,7 +22,7 @@ def _file(value: str) -> str:
 def _proxy(value: str) -> str:
     """A proxy's address, in which a user name and password may stand; empty for none."""
     if value and not re.match(r'(https?|socks[45]h?)://[!-~]+\Z', value, re.A):
-        raise ValueError('an address that begins with http:// is needed')
+        raise ValueError('an address that begins with http://, https:// or socks5:// is needed')
     return value
 
 

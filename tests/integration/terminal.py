@@ -1,13 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A command on a pseudo-terminal, and what a person types there."""
-import fcntl
 import os
 import pty
 import select
 import subprocess
-import termios
 import time
-from pathlib import Path
 from typing import NamedTuple, Sequence, Tuple
 
 from tests.sandbox.host import Host
@@ -26,8 +23,9 @@ def typed(host: Host, args: Sequence[str], answers: Sequence[Tuple[str, str]], t
     host.write_wrapper(script, ["dnf"] if host.slash else host.dnf_command())
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        [str(script), *args], stdin=theirs, stdout=theirs, stderr=theirs, cwd="/", start_new_session=True,
-        env={"TERM": "dumb", "PATH": os.environ["PATH"]}, preexec_fn=_take_terminal,
+        # A controlling terminal: getpass opens /dev/tty.
+        ["setsid", "--ctty", "--wait", str(script), *args], stdin=theirs, stdout=theirs, stderr=theirs, cwd="/",
+        env={"TERM": "dumb", "PATH": os.environ["PATH"]},
     )
     os.close(theirs)
     try:
@@ -37,11 +35,6 @@ def typed(host: Host, args: Sequence[str], answers: Sequence[Tuple[str, str]], t
         process.kill()
         process.wait()
         os.close(ours)
-
-
-def _take_terminal() -> None:
-    """Makes it the controlling one: getpass opens /dev/tty."""
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 def _converse(terminal: int, answers: Sequence[Tuple[str, str]], deadline: float) -> str:
@@ -68,8 +61,3 @@ def _read(terminal: int) -> bytes:
         return os.read(terminal, 65536)
     except OSError:  # the last process on it has ended
         return b""
-
-
-def has_terminals() -> bool:
-    """Whether this machine gives out pseudo-terminals at all."""
-    return Path("/dev/ptmx").exists()

@@ -15,7 +15,13 @@ from tests.sandbox.licences import ESU_KEY, PLAIN_ESU_KEY
 from tests.sandbox.service import Service
 
 KEY = {"TUXCARE_LICENSE_KEY": ESU_KEY}
-FEDORA = 'NAME="Fedora Linux"\nVERSION="38 (Server Edition)"\nID=fedora\nVERSION_ID=38\nPRETTY_NAME="Fedora Linux 38 (Server Edition)"\n'
+FEDORA = """\
+NAME="Fedora Linux"
+VERSION="38 (Server Edition)"
+ID=fedora
+VERSION_ID=38
+PRETTY_NAME="Fedora Linux 38 (Server Edition)"
+"""
 
 
 def attempt(host: Host, *args: str, key: str = ESU_KEY) -> "subprocess.CompletedProcess[str]":
@@ -106,7 +112,8 @@ def test_another_architecture(host: Host, service: Service) -> None:
 
 KEYS = {
     "empty": ("", "empty"), "blank": ("  \n", "empty"), "two lines": ("ESU-AAAAAAAA\nESU-BBBBBBBB\n", "line"),
-    "long": ("ESU-" + "A" * 200, "128"), "non-ASCII": ("ESU\u2010AAAAAAAA", "ASCII"), "Cyrillic": ("ESU-\u041a\u041b\u042e\u0427", "ASCII"),
+    "long": ("ESU-" + "A" * 200, "128"), "non-ASCII": ("ESU\u2010AAAAAAAA", "ASCII"),
+    "Cyrillic": ("ESU-\u041a\u041b\u042e\u0427", "ASCII"),
     "blank within": ("ESU-AAAA BBBB", "blank"), "NUL": ("ESU-AAAA\0BBBB", "ASCII"),
 }
 
@@ -119,7 +126,8 @@ def test_a_bad_key(host: Host, service: Service, tmp_path: Path, text: str, word
     file = tmp_path / "licence.key"
     file.write_bytes(text.encode())
     file.chmod(0o600)
-    args = {"-l": ["-l", text], "environment": [], "file": ["--license-key-file", str(file)], "-": ["--license-key-file", "-"]}[way]
+    from_file = {"file": ["--license-key-file", str(file)], "-": ["--license-key-file", "-"]}
+    args = {**from_file, "-l": ["-l", text], "environment": []}[way]
     env = {"TUXCARE_LICENSE_KEY": text} if way == "environment" else {}
     with untouched(host, service):
         line = refused(host.dnf("tuxcare", "register", *args, stdin=text, env=env), "key", word)
@@ -145,13 +153,14 @@ def test_two_keys(host: Host, service: Service) -> None:
 
 
 @pytest.mark.parametrize("what, word", [
-    ("missing", "No such file"), ("folder", "directory"), ("below a file", "Not a directory"), ("10 MB", "4096"), ("endless", "4096"),
+    ("missing", "No such file"), ("folder", "directory"), ("below a file", "Not a directory"), ("10 MB", "4096"),
+    ("endless", "4096"),
 ])
 def test_a_bad_key_file(host: Host, service: Service, tmp_path: Path, what: str, word: str) -> None:
     (tmp_path / "large").write_bytes(b"A" * 10_000_000)
     (tmp_path / "large").chmod(0o600)
-    paths = {"missing": tmp_path / "none", "folder": tmp_path, "below a file": tmp_path / "large/key", "10 MB": tmp_path / "large",
-             "endless": Path("/dev/zero")}
+    paths = {"missing": tmp_path / "none", "folder": tmp_path, "below a file": tmp_path / "large/key",
+             "10 MB": tmp_path / "large", "endless": Path("/dev/zero")}
     with untouched(host, service):
         refused(attempt(host, "--license-key-file", str(paths[what])), str(paths[what]) if word != "4096" else "", word)
     assert service.requests == []
@@ -216,7 +225,7 @@ def _out_of_etc(path: Path) -> None:
 
 
 REPO_FILES: Dict[str, Callable[[Path], object]] = {
-    "a folder": lambda path: path.mkdir(),
+    "a folder": Path.mkdir,
     "junk": lambda path: path.write_bytes(bytes(range(1, 256)) * 4),
     "a line of junk": lambda path: path.write_text(OTHER + "banana\n"),
     "a NUL": lambda path: path.write_text(OTHER.replace("Other", "Ot\0her")),

@@ -29,6 +29,8 @@ def schema_of(document: Dict[str, Any]) -> str:
         return "error"
     if document["command"] is None:
         return "overview"
+    if document.get("check"):
+        return "status-check"
     return "plan" if document.get("dry_run") else document["command"].replace(" ", "-")
 
 
@@ -174,6 +176,37 @@ def test_repos(esu: Host) -> None:
 def test_overview(host: Host) -> None:
     document = check(host.dnf("tuxcare", "--json"), schema="overview")
     assert document["verbs"] == [verb.name for verb in cli.VERBS]
+
+
+def test_release_shown_listed_and_moved(host: Host) -> None:
+    listed = check(host.dnf("tuxcare", "release", "--list", "--json"), schema="release")
+    assert {"9.2", "9.4", "9.10"} <= {entry["release"] for entry in listed["releases"]}
+    register(host, key=ESSENTIAL_KEY)
+    shown = check(host.dnf("tuxcare", "release", "--json"), schema="release")
+    assert (shown["product"], shown["pin"], shown["moves"]) == ("essential", "9.2", ["9.4"]) and "9.6" in shown["refused"]
+    assert check(host.dnf("tuxcare", "release", "9.4", "--dry-run", "--json"), schema="plan")["command"] == "release"
+    refusal(host.dnf("tuxcare", "release", "9.4", "--assumeno", "--json"), "declined", "release 9.4")
+    moved = check(host.dnf("-y", "tuxcare", "release", "9.4", "--json"), schema="release")
+    assert moved["changed"] is True and moved["pin"] == "9.4" and "/etc/tuxcare-release" in moved["files"]
+    assert check(host.dnf("-y", "tuxcare", "release", "9.4", "--json"), schema="release")["changed"] is False
+
+
+def test_release_refused(esu: Host) -> None:
+    refusal(esu.dnf("-y", "tuxcare", "release", "9.4", "--json"), "host-not-supported", "release 9.4")
+    refusal(esu.dnf("-y", "tuxcare", "release", "banana", "--json"), "usage", "release banana")
+
+
+def test_audit(esu: Host) -> None:
+    assert check(esu.dnf("tuxcare", "status", "--check", "--json"), schema="status-check")["findings"] == []
+    (esu.root / "etc/tuxcare-release").unlink()
+    (esu.root / "etc/dnf/vars/tuxcare_token").chmod(0o644)
+    found = check(esu.dnf("tuxcare", "status", "--check", "--json"), 4, "status-check")
+    assert {finding["code"] for finding in found["findings"]} == {"marker", "token-permissions"}
+    assert all(finding["remedy"] for finding in found["findings"])
+
+
+def test_audit_of_a_host_that_is_not_registered(host: Host) -> None:
+    refusal(host.dnf("tuxcare", "status", "--check", "--json"), "not-registered", "status", 3)
 
 
 def test_recover(host: Host) -> None:

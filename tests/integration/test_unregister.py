@@ -103,7 +103,8 @@ SHAPES: Dict[str, Callable[[Path], object]] = {
         b"mirrorlist=", b"baseurl=https://repo.almalinux.org/almalinux/9/BaseOS/$basearch/os/\n"
         b"  https://vault.almalinux.org/9.2/BaseOS/$basearch/os/\n#mirrorlist=")),
     "blanks around": _edit(lambda data: data.replace(b"mirrorlist=", b"mirrorlist = ").replace(b"enabled=1", b"enabled = yes  ")),
-    "exclude of the administrator": _edit(lambda data: data.replace(b"gpgcheck=1", b"gpgcheck=1\nexclude=kernel* \nexcludepkgs=a b")),
+    "exclude of the administrator": _edit(
+        lambda data: data.replace(b"gpgcheck=1", b"gpgcheck=1\nexclude=kernel* \nexcludepkgs=a b")),
     "our stamp already there": _edit(lambda data: data + b"#tuxcare is not used here\n"),
 }
 
@@ -184,13 +185,17 @@ def import_key(host: Host, path: Path) -> None:
 # --- edited since -------------------------------------------------------------------------------------------------
 
 
+def _with_edits(text: str) -> str:
+    return text.replace("gpgcheck=1", "gpgcheck=1\nexclude=squid", 1) + "\n# mine\n[own]\nname=Own\nenabled=0\n"
+
+
 def test_the_administrators_edits_stay(host: Host) -> None:
     path = host.root / BASEOS
     original = path.read_text()
     register(host)
-    path.write_text(path.read_text().replace("gpgcheck=1", "gpgcheck=1\nexclude=squid", 1) + "\n# mine\n[own]\nname=Own\nenabled=0\n")
+    path.write_text(_with_edits(path.read_text()))
     unregister(host)
-    assert path.read_text() == original.replace("gpgcheck=1", "gpgcheck=1\nexclude=squid", 1) + "\n# mine\n[own]\nname=Own\nenabled=0\n"
+    assert path.read_text() == _with_edits(original)
 
 
 def test_a_switch_of_the_administrator_stays(host: Host) -> None:

@@ -104,7 +104,7 @@ def snapshot(folder: Path) -> Dict[str, Any]:
             else:
                 content = None if os.path.isdir(path) else (Path(path).read_bytes(), status.st_mtime_ns)
             attributes = [(key, os.getxattr(path, key, follow_symlinks=False))
-                          for key in os.listxattr(path, follow_symlinks=False)]
+                          for key in sorted(os.listxattr(path, follow_symlinks=False))]
             found[os.path.relpath(path, str(folder))] = (
                 oct(status.st_mode), status.st_uid, status.st_gid, attributes, content)
     return found

@@ -181,7 +181,7 @@ def commands() -> Set[str]:
 
 def test_a_schema_for_each_document_and_a_place_in_json_md() -> None:
     names = {name[:-len('.schema.json')] for name in os.listdir(SCHEMAS)}
-    assert names == commands() | {'error', 'overview', 'plan'}
+    assert names == commands() | {'error', 'overview', 'plan', 'status-check'}
     assert set(re.findall(r'\(json-schema/([a-z-]+)\.schema\.json\)', text('json.md'))) == names
 
 
@@ -191,6 +191,14 @@ def test_every_key_of_a_document_is_described(name: str) -> None:
     for key in load(name)['properties']:
         place = common if key in ('schema', 'command', 'exit_status') else own
         assert re.search(r'`{}[`.]'.format(key), place), '{} of {}'.format(key, name)
+
+
+def test_every_code_of_a_finding() -> None:
+    """The codes as check.py spells them: it has no table of them."""
+    with open(os.path.join(PROJECT, 'tuxcare_lib', 'commands', 'check.py'), encoding='utf-8') as stream:
+        spelled = set(re.findall(r"Finding\('([a-z-]+)'", stream.read()))
+    table = {code(row[0]) for row in rows(chapters(text('commands.md'))['status'].split('`status --check`')[1])}
+    assert table == spelled and len(spelled) > 10
 
 
 # --- files.md -----------------------------------------------------------------------------------------------------

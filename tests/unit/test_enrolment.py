@@ -89,7 +89,7 @@ PROOF = [
     ('essential', 200, 403, BOTH, None, None, 'essential'),
     ('essential-asked', 200, 403, ('essential',), 'essential', None, 'essential'),
     ('essential-asked-with-an-esu-prefix', 200, 403, ('essential',), 'essential', 'esu', 'essential'),
-    ('essential-where-there-is-no-esu', 200, 404, ('essential',), None, None, 'essential'),
+    ('essential-where-there-is-no-esu', 200, 403, ('essential',), None, None, 'essential'),
     ('entitlement-missing-by-prefix', 200, 403, BOTH, None, 'esu', EntitlementError),
     ('entitlement-missing-by-option', 200, 403, ESU, 'esu', None, EntitlementError),
     ('esu-alone-offered', 200, 403, ESU, None, None, EntitlementError),
@@ -103,6 +103,7 @@ PROOF = [
     ('base-broken', 500, 403, BOTH, None, None, ServiceError),
     ('undecided-without-a-terminal', 200, 500, BOTH, None, None, DeclinedError),
     ('undecided-404', 200, 404, BOTH, None, None, DeclinedError),
+    ('undecided-404-where-there-is-no-esu', 200, 404, ('essential',), None, None, DeclinedError),
     ('undecided-407', 200, 407, BOTH, None, 'essential', DeclinedError),
 ]
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The configuration as a whole: the catalogue with the administrator's additions, tuxcare.conf, what dnf.conf contributes."""
 
+import contextlib
 import json
 import os
 from typing import Any, Dict, List, Tuple
@@ -34,15 +35,14 @@ def read(conf: Any) -> Tuple[Catalogue, Settings]:
     return found, chosen._replace(notes=tuple(notes))
 
 
-def policy_anew(conf: Any, root: str, path: str, identity: List[List[Any]]) -> Dict[str, Any]:
-    """The policy made from the files, and kept at `path` for the next command where that can be done."""
+def policy_anew(conf: Any, path: str, identity: List[List[Any]]) -> Dict[str, Any]:
+    """The policy made from the files, and kept at `path` in dnf's cache for the next command where that can be done."""
     document = policy.make(*read(conf))
-    if os.geteuid() == 0:
+    folder, name = os.path.split(path)
+    if os.geteuid() == 0 and os.path.isdir(folder):
         data = json.dumps({'identity': identity, 'policy': document}, sort_keys=True).encode('ascii')
-        try:
-            Root(root).write(path, Image(data, 0o644))
-        except TuxcareError:
-            pass  # made anew each time, which costs milliseconds and nothing else
+        with contextlib.suppress(TuxcareError):  # made anew each time, then: milliseconds, nothing else
+            Root(folder).write('/' + name, Image(data, 0o644))
     return document
 
 

@@ -67,15 +67,15 @@ class Guard:
         """The policy from our cache, or made anew where a file behind it has changed (or the cache is not root's own)."""
         from tuxcare_lib.adapter import sources
         identity = sources.identity(conf)
-        path = '/{}/policy.json'.format(_STATE)
+        path = os.path.join(conf.cachedir if os.geteuid() == 0 else conf.system_cachedir, 'tuxcare-policy.json')
         try:
-            cached = json.loads((_read(self._root, path, roots_own=True) or b'').decode('utf-8'))
+            cached = json.loads((_read('/', path, roots_own=True) or b'').decode('utf-8'))
             if cached['identity'] == identity:
                 return cached['policy']  # type: ignore[no-any-return]
         except (Unsafe, ValueError, KeyError, TypeError):
             pass  # made anew
         from tuxcare_lib.adapter.configuration import policy_anew
-        return policy_anew(conf, self._root, path, identity)
+        return policy_anew(conf, path, identity)
 
     def _read_token(self) -> 'Optional[str]':
         """The token; None for an ordinary user, who cannot read it."""
@@ -120,17 +120,24 @@ class Guard:
 
     def look_at_repositories(self, base: 'dnf.Base', aloud: bool = True) -> None:
         """Before the sack: a tree past the pin is disabled; so is what needs the token where the user cannot read it."""
+        past = []
         for repo in base.repos.iter_enabled():
             if self.token is None and any('$tuxcare_token' in url for url in _urls(repo)):
                 repo.disable()
             elif self._kind(repo) == pin.PAST:
-                self._disable(repo, aloud)
+                past.append(repo)
+        self._disable(past, aloud)
 
-    def _disable(self, repo: 'Any', aloud: bool = True) -> None:
-        repo.disable()
-        logger.log(logging.WARNING if aloud else logging.DEBUG,
-                   'tuxcare: repository %s is disabled: it is not of release %s, on which this host is held.',
-                   repo.id, self.rules.release)
+    def _disable(self, repos: 'List[Any]', aloud: bool = True) -> None:
+        """Disable repositories past the pin, and say so in one line with the remedy."""
+        for repo in repos:
+            repo.disable()
+        if not repos or not aloud:
+            return
+        remedy = '`dnf tuxcare repos switch` brings those of {0} back.' if self.record.get('reverted') else \
+            'Disable them for good, or run `dnf tuxcare repos switch` where they are the operating system\'s own.'
+        logger.warning('tuxcare: disabled, since this host is held on %s and they are not of it: %s. %s',
+                       self.rules.release, ', '.join(repo.id for repo in repos), remedy.format(self.rules.release))
 
     def hide(self, base: 'dnf.Base') -> None:
         """In the sack: what is past the pin is out of sight, in foreign repositories alone."""
@@ -142,10 +149,17 @@ class Guard:
     def disable_by_content(self, repo: 'Any') -> None:
         """A repository that turned out to be an operating system's: disabled for the rest of the process."""
         self._kinds[_key(repo)] = pin.PAST
-        self._disable(repo)
+        self._disable([repo])
 
     def check_plan(self, base: 'dnf.Base') -> None:
         """The last word over what dnf has planned. Raises Past."""
+        if base.transaction and self.rules.release in self.policy['closes_esu'].get(
+                '{family} {release}'.format(**self.record), ()):
+            logger.warning('tuxcare: this host moves from %s to %s; from there it cannot come to ESU any more.',
+                           self.record['release'], self.rules.release)
+        self._check_packages(base)
+
+    def _check_packages(self, base: 'dnf.Base') -> None:
         for package in base.transaction.install_set if base.transaction else ():
             reason = self.verdict(base, package)
             if reason:
@@ -158,7 +172,7 @@ class Guard:
             if element.Type() == 1 and _nevra(element) not in planned:  # rpm's TR_ADDED
                 raise Past('A repository describes the package {} as another one, so nothing that it says can be trusted. '
                            'Find it with `dnf repoquery` and disable it.'.format(_nevra(element)))
-        self.check_plan(base)
+        self._check_packages(base)
 
     def verdict(self, base: 'dnf.Base', package: 'Any') -> 'Optional[str]':
         """Why a package may not come in; None where it may."""
@@ -180,8 +194,9 @@ def _replaced(base: 'dnf.Base', package: 'Any') -> 'List[str]':
     """Vendors of the installed packages that a package replaces (same name) or obsoletes."""
     installed = base.sack.query().installed()
     found = list(installed.filter(name=package.name))
-    if package.obsoletes:
-        found += list(installed.filter(provides=package.obsoletes))
+    obsoleted = installed.filter(name=[str(dependency).split()[0] for dependency in package.obsoletes])
+    if obsoleted and base.sack.query().filterm(pkg=[package], obsoletes=obsoleted):
+        found += list(obsoleted)
     return [other.vendor for other in found]
 
 

@@ -41,7 +41,7 @@ class DnfVerb:
         # Taken out of the environment at once: no program that is started later gets to see it.
         self._key = os.environ.pop('TUXCARE_LICENSE_KEY', None)
         given = {option.dest: getattr(opts, 'tuxcare_' + option.dest) for option in cli.all_options()}
-        self._output = Output(given['json'], ' '.join(opts.tuxcare_words))
+        self._output = Output(given['json'], cli.command_of(opts.tuxcare_words))
         try:
             self._options = cli.check(opts.tuxcare_words, given)
             self._check_package_verb()
@@ -54,7 +54,7 @@ class DnfVerb:
         """Set the demands; they can be set once only, so what `fips enable` will do is looked at here."""
         verb = self._options.verb
         demands = self._cli.demands
-        demands.root_user = bool(verb and verb.needs_root and self._options.words != ('diff',))
+        demands.root_user = cli.needs_root(self._options)
         if not self._is_package_verb() or os.geteuid() != 0:
             return
         if verb and verb.name == 'fips':

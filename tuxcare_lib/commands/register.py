@@ -174,7 +174,7 @@ def _fips_plan(context: Context, facts: Facts, host: Supported) -> Tuple[Tuple[s
 
 def _requests(context: Context, enquiry: Enquiry, repositories: Tuple[str, ...]) -> Tuple[str, ...]:
     paths = [enrolment.tree_path(enquiry.family, tree) for tree in ('BaseOS',) + enquiry.trees]
-    paths += [entry.path for entry in enquiry.repositories if entry.id in repositories or entry.products == ('esu',)]
+    paths += [entry.path for entry in enquiry.repositories if entry.id in repositories or entry.proves]
     asked = ['POST ' + context.settings.register_url]
     for path in dict.fromkeys(paths):
         asked.append('GET {}/{}repodata/repomd.xml'.format(context.settings.repo_url, enrolment.expand(

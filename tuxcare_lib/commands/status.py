@@ -5,7 +5,7 @@ import os
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from tuxcare_lib import boot, facts as gathering, fips, journal, messages, report, repofile
-from tuxcare_lib.commands import Context
+from tuxcare_lib.commands import Context, check
 from tuxcare_lib.errors import NotRegisteredError
 from tuxcare_lib.fips import Boot
 from tuxcare_lib.host import RELEASEVER, Facts
@@ -22,6 +22,8 @@ class Repository(NamedTuple):
 
 def run(context: Context) -> Report:
     """Exit status 0 where the host is registered, 3 where not."""
+    if context.options.flag('check'):
+        return check.run(context)
     facts = gathering.gather(context.root, context.architecture)
     state = boot.read(context.root)
     repositories = _repositories(context, facts)

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The signing key: exactly one, by its whole fingerprint, alive. With real keys of a real gpg."""
+
+import shutil
+import subprocess
+import tempfile
+from typing import Iterator, List, NamedTuple
+
+import pytest
+
+pytest.importorskip('gnupg')
+if shutil.which('gpg') is None:
+    pytest.skip('there is no gpg', allow_module_level=True)
+
+from tests.unit.samples import REAL  # noqa: E402
+from tuxcare_lib import keyring  # noqa: E402
+from tuxcare_lib.errors import SigningKeyError  # noqa: E402
+
+
+class Gpg(NamedTuple):
+    """A keyring of the test's own; a short path, since sockets have short names."""
+
+    home: str
+
+    def run(self, *arguments: str, given: bytes = b'') -> bytes:
+        return subprocess.run(['gpg', '--homedir', self.home, '--batch', '--quiet', '--pinentry-mode', 'loopback', '--passphrase', '', '--yes']
+                              + list(arguments), input=given, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True).stdout
+
+    def make(self, name: str, *more: str) -> str:
+        """A key; its fingerprint."""
+        self.run(*more, '--quick-generate-key', name, 'ed25519', 'sign', '1d' if more else '0')
+        lines = self.run('--with-colons', '--list-keys', name).decode('utf-8').split('\n')
+        return next(line.split(':')[9] for line in lines if line.startswith('fpr'))
+
+    def export(self, *names: str) -> bytes:
+        return self.run('--armor', '--export', *names)
+
+
+@pytest.fixture(scope='module')
+def gpg() -> Iterator[Gpg]:
+    home = tempfile.mkdtemp(prefix='k')
+    yield Gpg(home)
+    subprocess.run(['gpgconf', '--homedir', home, '--kill', 'all'], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(scope='module')
+def prints(gpg: Gpg) -> List[str]:
+    return [gpg.make('Good Key'), gpg.make('Other Key')]
+
+
+def refused(data: bytes, fingerprint: str) -> str:
+    with pytest.raises(SigningKeyError) as caught:
+        keyring.check(data, fingerprint)
+    assert '\n' not in str(caught.value) and caught.value.remedy
+    return str(caught.value)
+
+
+def test_the_key_comes_out_armored_and_binary(gpg: Gpg, prints: List[str]) -> None:
+    found = keyring.check(gpg.export('Good Key'), prints[0])
+    assert found.fingerprint == prints[0]
+    assert found.armored.startswith(b'-----BEGIN PGP PUBLIC KEY BLOCK-----')
+    assert keyring.check(found.binary, prints[0]) == found
+    assert gpg.run('--show-keys', '--with-colons', given=found.binary).count(b'pub:') == 1
+
+
+def test_what_else_the_file_held_does_not_come_along(gpg: Gpg, prints: List[str]) -> None:
+    data = b'<html>evil</html>\n' + gpg.export('Good Key') + b'trailing words\n'
+    found = keyring.check(data, prints[0])
+    assert b'evil' not in found.armored and b'words' not in found.armored
+
+
+def test_another_key_is_refused(gpg: Gpg, prints: List[str]) -> None:
+    said = refused(gpg.export('Other Key'), prints[0])
+    assert prints[0] in said and prints[1] in said
+
+
+@pytest.mark.parametrize('first, second', [('Good Key', 'Other Key'), ('Other Key', 'Good Key')])
+def test_a_second_key_in_the_file_is_refused(gpg: Gpg, prints: List[str], first: str, second: str) -> None:
+    assert prints[1] in refused(gpg.export(first) + gpg.export(second), prints[0])
+    assert prints[1] in refused(gpg.export(first, second), prints[0])
+
+
+def test_a_part_of_the_fingerprint_is_not_enough(gpg: Gpg, prints: List[str]) -> None:
+    for part in (prints[0][-8:], prints[0][-16:], prints[0][:-1] + ('0' if prints[0][-1] != '0' else '1')):
+        refused(gpg.export('Good Key'), part)
+
+
+@pytest.mark.parametrize('data', [b'', b'<html>Please log in</html>', b'-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nAAAA\n', b'\x99\x01', b'\0' * 5000],
+                         ids=['empty', 'html', 'broken', 'cut', 'zeros'])
+def test_what_is_no_key_is_refused(data: bytes, prints: List[str]) -> None:
+    refused(data, prints[0])
+
+
+def test_a_truncated_key_is_refused(gpg: Gpg, prints: List[str]) -> None:
+    data = gpg.export('Good Key')
+    refused(data[:len(data) // 2], prints[0])
+
+
+def test_an_expired_key_is_refused(gpg: Gpg) -> None:
+    fingerprint = gpg.make('Old Key', '--faked-system-time', '20200101T000000')
+    assert 'expired' in refused(gpg.export('Old Key'), fingerprint)
+
+
+def test_a_revoked_key_is_refused(gpg: Gpg) -> None:
+    fingerprint = gpg.make('Lost Key')
+    with open('{}/openpgp-revocs.d/{}.rev'.format(gpg.home, fingerprint), 'rb') as stream:
+        gpg.run('--import', given=stream.read().replace(b':-----BEGIN', b'-----BEGIN'))
+    assert 'revoked' in refused(gpg.export('Lost Key'), fingerprint)
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason='no real files beside the project')
+def test_the_vendors_real_key() -> None:
+    data = (REAL / 'RPM-GPG-KEY-TuxCare').read_bytes()
+    fingerprint = 'FAD7859081D0738B7A828496D07BF2A08D50EB66'
+    assert keyring.check(data, fingerprint).fingerprint == fingerprint

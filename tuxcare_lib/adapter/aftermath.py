@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What follows a transaction on a registered host: repository files that it brought are switched, our record follows a move.
+
+Made before rpm starts, with all it will need imported: the transaction may be replacing this very library.
+"""
+
+import logging
+from typing import Any, Dict, Tuple
+
+from tuxcare_lib import facts as gathering
+from tuxcare_lib import journal, lock, planner
+from tuxcare_lib.adapter import configuration
+from tuxcare_lib.adapter.guard import Guard
+from tuxcare_lib.host import REPOSITORY_FOLDERS, Facts, Registration
+from tuxcare_lib.model import Release
+from tuxcare_lib.rootfs import Root
+
+logger = logging.getLogger('dnf.plugin')
+
+
+class Aftermath:
+    """One transaction's. `finish` raises TuxcareError: what is said then is a warning, the packages are there."""
+
+    def __init__(self, root: str, guard: Guard, conf: Any) -> None:
+        self._root = Root(root)
+        self._guard = guard
+        self._catalogue, self._settings = configuration.read(conf)
+        self._architecture = conf.basearch
+        self._before = self._repository_files()
+
+    def _repository_files(self) -> Dict[str, Tuple[Any, ...]]:
+        """Each repository file with what changes when rpm writes it."""
+        found = {}
+        for folder in REPOSITORY_FOLDERS:
+            for name in self._root.names(folder):
+                image = self._root.image('{}/{}'.format(folder, name)) if name.endswith('.repo') else None
+                if image is not None:
+                    found['{}/{}'.format(folder, name)] = (image.data, image.mtime_ns)
+        return found
+
+    def finish(self) -> None:
+        """Heal and follow, in one journaled change."""
+        after = self._repository_files()
+        written = {path for path, state in after.items() if self._before.get(path) != state}
+        may_move = self._guard.policy['moves_of_products'][self._guard.record['product']]
+        if not written and not may_move:
+            return
+        with lock.held(self._root, True, logger.warning):
+            facts = gathering.gather(self._root, self._architecture)
+            if facts.registration is not None and not facts.registration.reverted:
+                self._change(facts, facts.registration, written)
+
+    def _installed(self, facts: Facts, record: Registration, target: Release) -> Release:
+        """The release that is installed now, where a move has arrived; what os-release says counts, if it is on the way."""
+        arrived = facts.release is not None and record.release < facts.release <= target
+        return facts.release if arrived and facts.release is not None else record.release
+
+    def _change(self, facts: Facts, record: Registration, written: Any) -> None:
+        only = facts._replace(repository_files=tuple(file for file in facts.repository_files if file.path in written),
+                              problems=())
+        changes = []
+        target = Release.parse(self._guard.rules.release) or record.pin
+        if target != record.pin:
+            changes += [change for change in planner.release_changes(facts, self._catalogue, record, target)
+                        if not change.path.endswith('.json')]
+        followed = record._replace(pin=target, release=self._installed(facts, record, target))
+        kept, healed = planner.healed(only, self._catalogue, self._settings)
+        changes += healed
+        changes += planner.recorded(facts, followed, kept)
+        if changes:
+            journal.apply(self._root, 'dnf (tuxcare plugin)', changes)
+        for change in healed:
+            logger.warning('tuxcare: %s came anew with a package; it is on the vetted mirror again.', change.path)
