@@ -28,6 +28,7 @@ class Question(NamedTuple):
 
 
 Dialogue = Generator[Union[Request, Question], Any, Any]
+Seen = Dict[str, int]
 
 
 class Enquiry(NamedTuple):
@@ -56,20 +57,37 @@ class Enrolment(NamedTuple):
 
 
 def enrol(enquiry: Enquiry, key: LicenceKey) -> Dialogue:
-    """Register and prove the token. Returns an Enrolment; raises ServiceError and its kin, the seat given back."""
+    """Register and prove the token. Returns an Enrolment; raises ServiceError and its kin.
+
+    Whatever ends it after the token came, Ctrl-C and our own faults too, the seat is given back first.
+    """
     token = yield from _register(enquiry, key)
+    failure: Optional[TuxcareError] = None
+    settled = False
     try:
-        seen: Seen = {}
-        product = yield from _prove_product(enquiry, token, seen)
-        trees = yield from _served_trees(enquiry, token, seen)
-        repositories = yield from _served_repositories(enquiry, token, product, seen)
-        signing_key = yield from _signing_key(enquiry.settings)
-    except (TuxcareError, KeyboardInterrupt) as error:
-        returned = yield from give_back(enquiry.settings, token, enquiry.host_name)
-        if not isinstance(error, TuxcareError):
-            raise
-        error.remedy = '{} {}'.format(error.remedy, messages.SEAT_RETURNED if returned else messages.SEAT_TAKEN).strip()
+        proved = yield from _prove(enquiry, token)
+        settled = True
+    except TuxcareError as error:
+        failure = error
         raise
+    except GeneratorExit:
+        settled = True  # nobody is there to send anything
+        raise
+    finally:
+        if not settled:
+            returned = yield from give_back(enquiry.settings, token, enquiry.host_name)
+            if failure is not None:
+                failure.remedy = '{} {}'.format(
+                    failure.remedy, messages.SEAT_RETURNED if returned else messages.SEAT_TAKEN).strip()
+    return proved
+
+
+def _prove(enquiry: Enquiry, token: Token) -> Dialogue:
+    seen: Seen = {}
+    product = yield from _prove_product(enquiry, token, seen)
+    trees = yield from _served_trees(enquiry, token, seen)
+    repositories = yield from _served_repositories(enquiry, token, product, seen)
+    signing_key = yield from _signing_key(enquiry.settings)
     return Enrolment(token, product, repositories, trees, signing_key)
 
 
@@ -176,9 +194,6 @@ def _json_object(response: Response) -> Dict[str, Any]:
         raise ServiceError('The service did not answer with a JSON object.',
                            'A proxy or a login page may stand in between; check register_url.', response.status)
     return document
-
-
-Seen = Dict[str, int]
 
 
 def _probe(enquiry: Enquiry, token: Token, path: str, what: str, seen: Seen) -> Dialogue:

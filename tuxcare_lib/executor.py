@@ -3,10 +3,10 @@
 
 import os
 import subprocess
-from typing import Any, Callable, List, Sequence
+from typing import Any, Callable, List, Optional, Sequence
 
 from tuxcare_lib.enrolment import Dialogue, Question
-from tuxcare_lib.errors import CommandError, TuxcareError
+from tuxcare_lib.errors import CommandError
 from tuxcare_lib.model import Request, Response
 from tuxcare_lib.rootfs import Root
 
@@ -15,18 +15,36 @@ _ENVIRONMENT = {'PATH': '/usr/sbin:/usr/bin:/sbin:/bin', 'LC_ALL': 'C', 'HOME': 
 
 
 def converse(dialogue: Dialogue, send: Callable[[Request], Response], ask: Callable[[str], bool]) -> Any:
-    """Run a dialogue to its end and return its result; errors of `send` and `ask`, and Ctrl-C, are thrown into it."""
+    """Run a dialogue to its end and return its result; whatever `send` and `ask` raise is thrown into it."""
     try:
         step = next(dialogue)
         while True:
-            try:
-                answer: Any = ask(step.text) if isinstance(step, Question) else send(step)
-            except (TuxcareError, KeyboardInterrupt) as error:
-                step = dialogue.throw(error)
-            else:
-                step = dialogue.send(answer)
+            turn = _Turn(dialogue)
+            with turn:
+                turn.answer = ask(step.text) if isinstance(step, Question) else send(step)
+            step = turn.next_step if turn.failed else dialogue.send(turn.answer)
     except StopIteration as end:
         return end.value
+
+
+class _Turn:
+    """One question and its answer; an exception goes to the dialogue, which may have something to put right first."""
+
+    def __init__(self, dialogue: Dialogue) -> None:
+        self._dialogue = dialogue
+        self.answer: Any = None
+        self.next_step: Any = None
+        self.failed = False
+
+    def __enter__(self) -> '_Turn':
+        return self
+
+    def __exit__(self, kind: object, error: Optional[BaseException], trace: object) -> bool:
+        if error is None:
+            return False
+        self.failed = True
+        self.next_step = self._dialogue.throw(error)
+        return True
 
 
 def run(root: Root, argv: Sequence[str]) -> str:
@@ -36,12 +54,13 @@ def run(root: Root, argv: Sequence[str]) -> str:
     command: List[str] = list(argv) if root.is_host else ['chroot', root.path] + list(argv)
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                              env=_ENVIRONMENT, universal_newlines=True)
+                              env=_ENVIRONMENT)
     except OSError as error:
         raise CommandError('{} cannot be run: {}.'.format(argv[0], os.strerror(error.errno or 0)),
                            'Install the package that has it.')
+    stdout, stderr = (stream.decode('utf-8', 'replace') for stream in (done.stdout, done.stderr))
     if done.returncode:
-        last = (done.stderr.strip() or done.stdout.strip()).split('\n')[-1]
+        last = (stderr.strip() or stdout.strip()).split('\n')[-1]
         raise CommandError('`{}` failed with status {}: {}'.format(' '.join(argv), done.returncode, last or 'no output.'),
                            'Mend the cause and run the command again.')
-    return done.stdout
+    return stdout

@@ -7,7 +7,7 @@ a last line without an end, comments and blank lines are all kept. What libdnf's
 """
 
 import re
-from typing import Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 _SECTION = re.compile(r'\[(?P<name>[^\]]*)\]\s*\Z')
 _OPTION = re.compile(r'(?P<key>[^=\s][^=]*?)\s*=\s*(?P<value>.*?)\s*\Z', re.S)
@@ -81,18 +81,16 @@ def line_end(line: str) -> str:
     return line[len(line.rstrip('\r\n')):]
 
 
-def _split(text: str) -> Iterator[str]:
+def split_lines(text: str) -> List[str]:
     """Lines with their ends, at LF alone: str.splitlines would also split at form feeds and U+2028."""
-    for line in text.split('\n')[:-1]:
-        yield line + '\n'
-    rest = text.rsplit('\n', 1)[-1]
-    if rest:
-        yield rest
+    lines = [line + '\n' for line in text.split('\n')]
+    lines[-1] = lines[-1][:-1]
+    return lines if lines[-1] else lines[:-1]
 
 
 def parse(text: str) -> Document:
     """Read a document. Never fails: what means nothing is listed as junk."""
-    lines = tuple(_split(text))
+    lines = tuple(split_lines(text))
     junk: List[int] = []
     heads: List[Tuple[str, int, List[Option]]] = []
     for number, line in enumerate(lines):

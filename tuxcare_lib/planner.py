@@ -2,6 +2,7 @@
 """From facts to what has to change. Pure: no file, no network, no clock."""
 
 import difflib
+import re
 from typing import Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from tuxcare_lib import host as places
@@ -50,18 +51,27 @@ def check_host(facts: Facts, catalogue: Catalogue, wish: Wish) -> Supported:
     if facts.architecture not in entry.architectures:
         raise HostError('The architecture {} is not supported.'.format(facts.architecture),
                         'Supported on {} {}: {}.'.format(family.title, entry.release, ', '.join(entry.architectures)))
-    return Supported(family, entry, tuple(catalogue.products[name] for name in offered), _pin(entry, wish, offered))
+    products = tuple(catalogue.products[name] for name in offered)
+    pin = _pin(entry, wish, products)
+    return Supported(family, entry, tuple(product for product in products if product.moves or pin == entry.release), pin)
 
 
-def _pin(entry: ReleaseEntry, wish: Wish, offered: Sequence[str]) -> Release:
+def _pin(entry: ReleaseEntry, wish: Wish, products: Sequence[Product]) -> Release:
     if wish.pin is None:
         return entry.release
     pin = Release.parse(wish.pin)
-    allowed = (entry.release,) + (entry.moves if 'essential' in offered else ())
+    allowed = (entry.release,) + (entry.moves if any(product.moves for product in products) else ())
     if pin is None or pin not in allowed:
         raise UsageError('The pin cannot be {!r}.'.format(wish.pin), 'This host may be held on: {}.'.format(
             ', '.join(str(release) for release in allowed)))
     return pin
+
+
+def _check_pin(host: Supported, product: Product) -> None:
+    """Raises UsageError where a product that never moves would be held on another release than the installed one (rule 2)."""
+    if host.pin != host.entry.release and not product.moves:
+        raise UsageError('{} holds a host on its own release, {}, and not on {}.'.format(
+            product.title, host.entry.release, host.pin), 'Leave --pin out.')
 
 
 def supported(catalogue: Catalogue, product: Optional[str] = None) -> str:
@@ -98,6 +108,9 @@ def enquiry(facts: Facts, catalogue: Catalogue, settings: Settings, host: Suppor
             trees: Iterable[Tree], wish: Wish, hinted: Optional[str]) -> Enquiry:
     """What the enrolment needs to know."""
     vetted = sorted({tree.name for tree in trees if tree.name and tree.enabled and tree.family == host.family.id})
+    for name in (wish.product, hinted):
+        if name is not None:
+            _check_pin(host, catalogue.products[name])
     if hinted == 'esu' and 'esu' not in {product.id for product in host.products}:
         raise EntitlementError('The key is for ESU, which is not available for {} {}.'.format(
             host.family.title, host.entry.release), 'Available: {}.'.format(supported(catalogue, 'esu')))
@@ -177,6 +190,7 @@ def closes_esu(catalogue: Catalogue, record: Registration, target: Release) -> b
 def registration_changes(facts: Facts, catalogue: Catalogue, settings: Settings, host: Supported,
                          outcome: Enrolment, when: str, key_imported: bool) -> List[Change]:
     """Every file that registering changes, our own record among them."""
+    _check_pin(host, catalogue.products[outcome.product])
     changes = [_new(facts, places.SIGNING_KEY, outcome.signing_key)]
     changes += switch_changes(facts, catalogue, settings, outcome.trees)
     if outcome.repositories:
@@ -219,7 +233,7 @@ def tuxcare_repo(catalogue: Catalogue, settings: Settings, outcome: Enrolment) -
                 'baseurl={}/{}'.format(settings.repo_url, entry.path),
                 'enabled={:d}'.format(not entry.fips), 'gpgcheck=1', 'gpgkey=file://{}'.format(places.SIGNING_KEY)]
                 + (['sslcacert={}'.format(settings.ca_file)] if settings.ca_file else [])) + '\n')
-    return '\n'.join(blocks).encode('ascii')
+    return inifile.encode('\n'.join(blocks))
 
 
 def unregistration_changes(facts: Facts) -> Tuple[List[Change], List[str]]:
@@ -231,12 +245,21 @@ def unregistration_changes(facts: Facts) -> Tuple[List[Change], List[str]]:
     for kept in reversed(facts.kept):
         now = current.pop(kept.path, None)
         target = _restored(kept, now)
-        if kept.path == places.TUXCARE_REPO and now is not None and kept.after and now.data != kept.after.data:
+        if _is_edited(kept, now):
             changes.append(Change(kept.path + '.rpmsave', None, now))
             notes.append('{0} had been edited; the edited file is kept as {0}.rpmsave.'.format(kept.path))
         if target != now:
             changes.append(Change(kept.path, now, target, kept.secret))
     return changes + _without_before_image(facts, current, notes), notes
+
+
+def _is_edited(kept: Kept, now: Optional[Image]) -> bool:
+    """Whether a file that is ours alone, and goes, holds something of the administrator's."""
+    if now is None or kept.before is not None or kept.after is None or now.data == kept.after.data:
+        return False
+    if kept.path == places.MARKER:
+        return not re.match(br'TuxCare Enterprise Support for [\w ]+ release [0-9.]+\n\Z', now.data)
+    return kept.path == places.TUXCARE_REPO
 
 
 def _without_before_image(facts: Facts, current: Mapping[str, Optional[Image]], notes: List[str]) -> List[Change]:
@@ -273,17 +296,17 @@ def _restored(kept: Kept, now: Optional[Image]) -> Optional[Image]:
 def _inverted(kept: Kept, now: Image) -> bytes:
     assert kept.after is not None
     document, ours = (inifile.parse(inifile.decode(image.data)) for image in (now, kept.after))
-    foreign = [line for line in repofile.added_lines(document) if line not in repofile.added_lines(ours)]
-    if foreign:
-        raise ConflictError('{}: the line {!r}, written by dnf tuxcare, was edited since.'.format(kept.path, foreign[0]),
-                            'Put it back as the diff shows, or remove it together with the {} above it.'.format(
-                                repofile.ADDED), diff(kept.path, kept.after.data, now.data))
+    changed = repofile.changed_marks(ours, document)
+    if changed:
+        raise ConflictError('{}: the lines of dnf tuxcare in [{}] were edited since.'.format(kept.path, changed[0]),
+                            'Put them back as the diff shows, then run the command again.',
+                            diff(kept.path, kept.after.data, now.data))
     return inifile.encode(repofile.reverted(document).render())
 
 
 def diff(path: str, before: bytes, after: bytes) -> str:
     """A unified diff of a file."""
-    old, new = (inifile.decode(data).encode('utf-8', 'replace').decode('utf-8').splitlines(keepends=True)
+    old, new = (inifile.split_lines(inifile.decode(data).encode('utf-8', 'replace').decode('utf-8'))
                 for data in (before, after))
     lines = list(difflib.unified_diff(old, new, path, path))
     return ''.join(line if line.endswith('\n') else line + '\n\\ No newline at end of file\n' for line in lines)

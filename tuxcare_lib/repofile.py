@@ -230,6 +230,23 @@ def added_lines(document: Document) -> List[str]:
             if before.rstrip('\r\n') == ADDED]
 
 
+def changed_marks(ours: Document, now: Document) -> List[str]:
+    """Sections in which our lines are not as in `ours`; a section that was removed as a whole took its lines with it."""
+    before, after = _marks(ours), _marks(now)
+    return [name for name in before if name in after and before[name] != after[name]]
+
+
+def _marks(document: Document) -> Dict[str, List[str]]:
+    """By section: the lines that we put out of service, and those that we added."""
+    found = {}
+    for section in document.sections:
+        lines = [line.rstrip('\r\n') for line in document.lines[section.start:section.end]]
+        removed = [line for line in lines if line.startswith(REMOVED)]
+        added = [ADDED + line for before, line in zip(lines, lines[1:] + ['']) if before == ADDED]
+        found[section.name] = sorted(removed + added)
+    return found
+
+
 def reverted(document: Document) -> Document:
     """The inverse of `switched`: our lines go, the lines that we put out of service come back, the rest stays as it is."""
     kept: List[str] = []

@@ -23,6 +23,7 @@ REAL = PROJECT.parent / 'shared' / 'data'
 REPOS = '/etc/yum.repos.d/'
 TOKEN = 'EXTENDED_SECURITY_UPDATES-SERVER-a1b2c'
 WHEN = '2024-05-06T07:08:09Z'
+NO_WISH = Wish()
 BASEOS = REPOS + 'almalinux-baseos.repo'
 
 
@@ -78,7 +79,7 @@ def outcome(product: str = 'esu', **changed: Any) -> Enrolment:
     return Enrolment(Token(TOKEN), product, repositories, ('AppStream', 'BaseOS', 'extras'), b'the key\n')._replace(**changed)
 
 
-def registration_changes(root: Root, wish: Wish = Wish(), **changed: Any) -> List[Change]:
+def registration_changes(root: Root, wish: Wish = NO_WISH, **changed: Any) -> List[Change]:
     """What registering this root would change."""
     facts = gather(root)
     host = planner.check_host(facts, catalogue(), wish)
@@ -94,13 +95,13 @@ def registered(folder: Path, files: Optional[Dict[str, str]] = None) -> Root:
 
 def snapshot(folder: Path) -> Dict[str, Any]:
     """Every path of a tree with all that has to come back: type, mode, owner, attributes, bytes or target, time of files."""
-    found = {}  # type: Dict[str, Any]
+    found: Dict[str, Any] = {}
     for top, folders, names in os.walk(str(folder)):
         for name in folders + names:
             path = os.path.join(top, name)
             status = os.lstat(path)
             if os.path.islink(path):
-                content = os.readlink(path)  # type: Any
+                content: Any = os.readlink(path)
             else:
                 content = None if os.path.isdir(path) else (Path(path).read_bytes(), status.st_mtime_ns)
             attributes = [(key, os.getxattr(path, key, follow_symlinks=False))

@@ -19,25 +19,42 @@ DNF_LETTERS = '46CRbcdehqvxy'
 
 
 def given(**options: Any) -> Dict[str, object]:
-    everything = {option.dest: None if option.metavar else False for option in cli.all_options()}  # type: Dict[str, object]
+    everything: Dict[str, object] = {option.dest: None if option.metavar else False for option in cli.all_options()}
     everything.update(options)
     return everything
 
 
-@pytest.mark.parametrize('words, verb', [
-    ([], None), (['register'], 'register'), (['status'], 'status'), (['fips', 'enable'], 'fips'), (['repos', 'revert'], 'repos')])
+@pytest.mark.parametrize(
+    'words, verb',
+    [
+        ([], None),
+        (['register'], 'register'),
+        (['status'], 'status'),
+        (['fips', 'enable'], 'fips'),
+        (['repos', 'revert'], 'repos'),
+    ],
+)
 def test_what_there_is(words: List[str], verb: Optional[str]) -> None:
     found = cli.check(words, given())
     assert (found.verb.name if found.verb else None) == verb
     assert found.words == tuple(words[1:])
 
 
-@pytest.mark.parametrize('words, options, said', [
-    (['regster'], {}, "no verb 'regster'"), (['fips'], {}, 'needs one of: enable'), (['fips', 'on'], {}, 'needs one of: enable'),
-    (['repos', 'diff', 'x'], {}, 'needs one of: diff, switch, revert'), (['register', 'ESU-1'], {}, 'takes no'),
-    (['status'], {'license_key': 'SECRET'}, 'no option --license-key'), (['status'], {'dry_run': True}, 'no option --dry-run'),
-    (['unregister'], {'replace': True}, 'no option --replace'), ([], {'local': True}, 'no option --local'),
-    (['recover'], {'pin': '9.2'}, 'no option --pin')])
+@pytest.mark.parametrize(
+    'words, options, said',
+    [
+        (['regster'], {}, "no verb 'regster'"),
+        (['fips'], {}, 'needs one of: enable'),
+        (['fips', 'on'], {}, 'needs one of: enable'),
+        (['repos', 'diff', 'x'], {}, 'needs one of: diff, switch, revert'),
+        (['register', 'ESU-1'], {}, 'takes no'),
+        (['status'], {'license_key': 'SECRET'}, 'no option --license-key'),
+        (['status'], {'dry_run': True}, 'no option --dry-run'),
+        (['unregister'], {'replace': True}, 'no option --replace'),
+        ([], {'local': True}, 'no option --local'),
+        (['recover'], {'pin': '9.2'}, 'no option --pin'),
+    ],
+)
 def test_what_there_is_not(words: List[str], options: Dict[str, Any], said: str) -> None:
     with pytest.raises(UsageError) as caught:
         cli.check(words, given(**options))
@@ -101,16 +118,36 @@ def test_without_a_verb_the_help_is_the_list_of_verbs(name: Optional[str]) -> No
     assert all('\n  ' + verb.name in cli.overview() and verb.summary in cli.overview() for verb in cli.VERBS)
 
 
-@pytest.mark.parametrize('arguments, verb', [
-    (['tuxcare', 'status', '--help'], 'status'), (['-y', 'tuxcare', '--json', 'fips', '-h'], 'fips'), (['tuxcare', '-h'], None),
-    (['status'], None), (['status', 'tuxcare'], None), ([], None)])
+@pytest.mark.parametrize(
+    'arguments, verb',
+    [
+        (['tuxcare', 'status', '--help'], 'status'),
+        (['-y', 'tuxcare', '--json', 'fips', '-h'], 'fips'),
+        (['tuxcare', '-h'], None),
+        (['status'], None),
+        (['status', 'tuxcare'], None),
+        ([], None),
+    ],
+)
 def test_the_verb_in_a_raw_command_line(arguments: List[str], verb: Optional[str]) -> None:
     assert cli.verb_in(arguments) == verb
 
 
 SECRETS = [
-    ('-l', 'SECRET'), ('-lSECRET',), ('-l=SECRET',), ('--license-key', 'SECRET'), ('--license-key=SECRET',), ('--license-ke', 'SECRET'),
-    ('--lic=SECRET',), ('--li', 'SECRET'), ('--l=SECRET',), ('-yl', 'SECRET'), ('-ylSECRET',), ('-qyl', 'SECRET'), ('-qyl=SECRET',)]
+    ('-l', 'SECRET'),
+    ('-lSECRET',),
+    ('-l=SECRET',),
+    ('--license-key', 'SECRET'),
+    ('--license-key=SECRET',),
+    ('--license-ke', 'SECRET'),
+    ('--lic=SECRET',),
+    ('--li', 'SECRET'),
+    ('--l=SECRET',),
+    ('-yl', 'SECRET'),
+    ('-ylSECRET',),
+    ('-qyl', 'SECRET'),
+    ('-qyl=SECRET',),
+]
 
 
 @pytest.mark.parametrize('words', SECRETS, ids=' '.join)
@@ -130,7 +167,7 @@ def test_the_ways_to_give_a_key_are_those_of_pythons_parser(words: Tuple[str, ..
     parser.add_argument('-y', action='store_true')
     parser.add_argument('-q', action='store_true')
     for option in cli.all_options():
-        kind = {} if option.metavar else {'action': 'store_true'}  # type: Dict[str, Any]
+        kind: Dict[str, Any] = {} if option.metavar else {'action': 'store_true'}
         parser.add_argument(*option.flags, dest=option.dest, **kind)
     try:
         found = parser.parse_known_args(list(words))[0].license_key
@@ -139,7 +176,8 @@ def test_the_ways_to_give_a_key_are_those_of_pythons_parser(words: Tuple[str, ..
     assert found is None or found.lstrip('=') in cli.secrets_in(words)
 
 
-@pytest.mark.parametrize('words', [
-    ['--license-key-file', '/root/key'], ['--license-key-file=/root/key'], ['-y', '--local'], ['--json'], ['-l']])
+@pytest.mark.parametrize(
+    'words', [['--license-key-file', '/root/key'], ['--license-key-file=/root/key'], ['-y', '--local'], ['--json'], ['-l']]
+)
 def test_what_is_no_key_is_left_in_the_log(words: List[str]) -> None:
     assert cli.secrets_in(['tuxcare', 'register'] + words) == []

@@ -35,9 +35,18 @@ class Service:
     """Answers by what is asked: tree or repository names → status; everything can be replaced."""
 
     def __init__(self, statuses: Optional[Dict[str, int]] = None, **answers: Answer) -> None:
-        self.statuses = dict({'BaseOS': 200, 'esu': 200, 'base': 200, 'fips': 200, 'AppStream': 200, 'CRB': 404}, **statuses or {})
-        self.answers = dict({'register': REGISTERED, 'key': Response(200, b'the key'), 'back': Response(200, b'{}'),
-                             'question': DeclinedError('no terminal')}, **answers)  # type: Dict[str, Answer]
+        self.statuses = dict(
+            {'BaseOS': 200, 'esu': 200, 'base': 200, 'fips': 200, 'AppStream': 200, 'CRB': 404}, **statuses or {}
+        )
+        self.answers = dict(
+            {
+                'register': REGISTERED,
+                'key': Response(200, b'the key'),
+                'back': Response(200, b'{}'),
+                'question': DeclinedError('no terminal'),
+            },
+            **answers,
+        )  # type: Dict[str, Answer]
 
     def answer(self, step: Any) -> Answer:
         if isinstance(step, Question):
@@ -51,8 +60,18 @@ class Service:
 
 def enquiry(**changed: Any) -> Enquiry:
     products = catalogue().products
-    return Enquiry(settings(), catalogue().families['almalinux'], release('9.2'), 'x86_64', 'web1', tuple(products.values()),
-                   None, None, catalogue().repositories, ('AppStream', 'BaseOS', 'CRB'))._replace(**changed)
+    return Enquiry(
+        settings(),
+        catalogue().families['almalinux'],
+        release('9.2'),
+        'x86_64',
+        'web1',
+        tuple(products.values()),
+        None,
+        None,
+        catalogue().repositories,
+        ('AppStream', 'BaseOS', 'CRB'),
+    )._replace(**changed)
 
 
 def drive(dialogue: Dialogue, service: Service) -> Course:
@@ -109,7 +128,9 @@ PROOF = [
 
 
 @pytest.mark.parametrize('base, esu, offered, asked, hinted, expected', [row[1:] for row in PROOF], ids=[row[0] for row in PROOF])
-def test_the_proof(base: int, esu: int, offered: Tuple[str, ...], asked: Optional[str], hinted: Optional[str], expected: Any) -> None:
+def test_the_proof(
+    base: int, esu: int, offered: Tuple[str, ...], asked: Optional[str], hinted: Optional[str], expected: Any
+) -> None:
     products = tuple(catalogue().products[name] for name in offered)
     course = enrol(Service({'BaseOS': base, 'esu': esu}), offered=products, asked=asked, hinted=hinted)
     if isinstance(expected, str):
@@ -141,20 +162,26 @@ def test_the_whole_way_of_an_esu_key() -> None:
     vetted, own = token.format('almalinux'), token.format('tuxcare')
     index = '/repodata/repomd.xml'
     assert [(request.method, request.url) for request in course.requests] == [
-        ('POST', settings().register_url), ('GET', vetted + '/BaseOS/x86_64/os' + index), ('GET', own + '/esu/x86_64' + index),
-        ('GET', vetted + '/AppStream/x86_64/os' + index), ('GET', vetted + '/CRB/x86_64/os' + index),
-        ('GET', 'https://repo.tuxcare.com/tuxcare/9.2/base/x86_64' + index), ('GET', own + '/fips/x86_64' + index),
-        ('GET', settings().gpg_key_url)]
+        ('POST', settings().register_url),
+        ('GET', vetted + '/BaseOS/x86_64/os' + index),
+        ('GET', own + '/esu/x86_64' + index),
+        ('GET', vetted + '/AppStream/x86_64/os' + index),
+        ('GET', vetted + '/CRB/x86_64/os' + index),
+        ('GET', 'https://repo.tuxcare.com/tuxcare/9.2/base/x86_64' + index),
+        ('GET', own + '/fips/x86_64' + index),
+        ('GET', settings().gpg_key_url),
+    ]
     assert course.requests[0].json == {'key': 'ESU-1', 'host_name': 'web1'}
     assert all(request.json is None for request in course.requests[1:])
-    assert course.result == Enrolment(course.result.token, 'esu', ('tuxcare-base', 'tuxcare-esu', 'tuxcare-fips'),
-                                      ('AppStream', 'BaseOS'), b'the key')
+    assert course.result == Enrolment(
+        course.result.token, 'esu', ('tuxcare-base', 'tuxcare-esu', 'tuxcare-fips'), ('AppStream', 'BaseOS'), b'the key'
+    )
     assert course.result.token.secret == TOKEN
 
 
 def test_an_essential_host_gets_no_repository_that_would_fail() -> None:
     course = enrol(Service({'esu': 403, 'fips': 403}))
-    assert course.result.repositories == ('tuxcare-base',)
+    assert course.result.repositories == tuple(entry.id for entry in catalogue().repositories if 'essential' in entry.products)
     assert not [request for request in course.requests if '/fips/' in request.url]
 
 
@@ -175,10 +202,19 @@ def test_a_page_that_is_no_index_is_no_tree() -> None:
 LOST = TransportError('The connection broke off.', 'Try again later.')
 
 
-@pytest.mark.parametrize('answers, kind', [
-    ({'BaseOS': LOST}, TransportError), ({'esu': LOST}, TransportError), ({'AppStream': LOST}, TransportError),
-    ({'fips': LOST}, TransportError), ({'key': LOST}, TransportError), ({'key': Response(404, b'')}, SigningKeyError),
-    ({'key': Response(500, b'')}, SigningKeyError)], ids=['base', 'esu', 'tree', 'repository', 'key-lost', 'key-gone', 'key-broken'])
+@pytest.mark.parametrize(
+    'answers, kind',
+    [
+        ({'BaseOS': LOST}, TransportError),
+        ({'esu': LOST}, TransportError),
+        ({'AppStream': LOST}, TransportError),
+        ({'fips': LOST}, TransportError),
+        ({'key': LOST}, TransportError),
+        ({'key': Response(404, b'')}, SigningKeyError),
+        ({'key': Response(500, b'')}, SigningKeyError),
+    ],
+    ids=['base', 'esu', 'tree', 'repository', 'key-lost', 'key-gone', 'key-broken'],
+)
 def test_whatever_fails_after_the_token_gives_the_seat_back(answers: Dict[str, Answer], kind: type) -> None:
     for answer in answers.values():
         if isinstance(answer, TransportError):
@@ -190,8 +226,9 @@ def test_whatever_fails_after_the_token_gives_the_seat_back(answers: Dict[str, A
     assert str(course.error).endswith(messages.SEAT_RETURNED) and 'Try again' in str(course.error) or kind is SigningKeyError
 
 
-@pytest.mark.parametrize('back', [LOST, ServiceError('redirected'), Response(500, b''), Response(403, b'')],
-                         ids=['lost', 'refused', '500', '403'])
+@pytest.mark.parametrize(
+    'back', [LOST, ServiceError('redirected'), Response(500, b''), Response(403, b'')], ids=['lost', 'refused', '500', '403']
+)
 def test_a_seat_that_could_not_be_given_back_is_told(back: Answer) -> None:
     course = enrol(Service({'BaseOS': 403}, back=back))
     assert type(course.error) is ServiceError and '403' in str(course.error)
@@ -199,12 +236,21 @@ def test_a_seat_that_could_not_be_given_back_is_told(back: Answer) -> None:
     assert len(course.seats_given_back()) == 1
 
 
-@pytest.mark.parametrize('register', [
-    TransportError('cln.example.com did not answer in time.', 'Try again later.'),
-    TransportError('The connection to cln.example.com broke off.', 'Try again later.'),
-    Response(200, b''), Response(200, b'{"tok'), Response(200, b'<html>'), Response(200, b'{}'), Response(200, b'{"token": null}'),
-    Response(502, b''), Response(504, b'')],
-    ids=['time', 'broke-off', 'empty', 'truncated', 'html', 'no-token', 'null', '502', '504'])
+@pytest.mark.parametrize(
+    'register',
+    [
+        TransportError('cln.example.com did not answer in time.', 'Try again later.'),
+        TransportError('The connection to cln.example.com broke off.', 'Try again later.'),
+        Response(200, b''),
+        Response(200, b'{"tok'),
+        Response(200, b'<html>'),
+        Response(200, b'{}'),
+        Response(200, b'{"token": null}'),
+        Response(502, b''),
+        Response(504, b''),
+    ],
+    ids=['time', 'broke-off', 'empty', 'truncated', 'html', 'no-token', 'null', '502', '504'],
+)
 def test_a_lost_answer_to_the_registration_says_that_a_seat_may_be_taken(register: Answer) -> None:
     """DESIGN 4, rule 6."""
     course = enrol(Service(register=register))
@@ -213,9 +259,18 @@ def test_a_lost_answer_to_the_registration_says_that_a_seat_may_be_taken(registe
     assert len(course.requests) == 1
 
 
-@pytest.mark.parametrize('status, body, said', [
-    (400, b'{"error": "invalid-key"}', 'does not know this licence key'), (400, b'{"error": "key-limit-reached"}', 'seats'),
-    (400, b'{"error": "odd"}', 'odd'), (403, b'', '403'), (404, b'<html>', '404'), (429, b'', 'busy'), (503, b'', 'busy')])
+@pytest.mark.parametrize(
+    'status, body, said',
+    [
+        (400, b'{"error": "invalid-key"}', 'does not know this licence key'),
+        (400, b'{"error": "key-limit-reached"}', 'seats'),
+        (400, b'{"error": "odd"}', 'odd'),
+        (403, b'', '403'),
+        (404, b'<html>', '404'),
+        (429, b'', 'busy'),
+        (503, b'', 'busy'),
+    ],
+)
 def test_a_service_that_says_no(status: int, body: bytes, said: str) -> None:
     course = enrol(Service(register=Response(status, body)))
     assert type(course.error) is ServiceError and course.error.http_status == status
@@ -226,8 +281,26 @@ def test_a_service_that_says_no(status: int, body: bytes, said: str) -> None:
 
 # --- hostile answers ------------------------------------------------------------------------------------------------
 
-HOSTILE = ['', 'abc', 'a' * 257, 'tok\nen', 'token\n', '../../etc', 'to/ken', 'tok?en', 'tok#en', 'tok%2Fen', 'tok en', '$basearch',
-           'tok\u0435n', 5, True, None, ['token'], {'token': 'x'}]
+HOSTILE = [
+    '',
+    'abc',
+    'a' * 257,
+    'tok\nen',
+    'token\n',
+    '../../etc',
+    'to/ken',
+    'tok?en',
+    'tok#en',
+    'tok%2Fen',
+    'tok en',
+    '$basearch',
+    'tok\u0435n',
+    5,
+    True,
+    None,
+    ['token'],
+    {'token': 'x'},
+]
 
 
 @pytest.mark.parametrize('token', HOSTILE, ids=repr)
@@ -238,8 +311,23 @@ def test_a_token_that_cannot_be_one_reaches_no_address(token: Any) -> None:
     assert '\n' not in str(course.error)
 
 
-@pytest.mark.parametrize('body', [b'', b'null', b'[]', b'"x"', b'5', b'\xff\xfe', b'{"a":' * 50000, b'[' * 100000, b'NaN', b'<html>',
-                                  '{"token": "\u0430bcd"}'.encode('utf-16')], ids=lambda body: repr(body[:10]))
+@pytest.mark.parametrize(
+    'body',
+    [
+        b'',
+        b'null',
+        b'[]',
+        b'"x"',
+        b'5',
+        b'\xff\xfe',
+        b'{"a":' * 50000,
+        b'[' * 100000,
+        b'NaN',
+        b'<html>',
+        '{"token": "\u0430bcd"}'.encode('utf-16'),
+    ],
+    ids=lambda body: repr(body[:10]),
+)
 @pytest.mark.parametrize('status', [200, 400, 500])
 def test_a_body_that_is_no_object_is_an_error_of_ours(body: bytes, status: int) -> None:
     course = enrol(Service(register=Response(status, body)))
@@ -269,7 +357,10 @@ def test_what_may_be_read_is_limited() -> None:
 
 # --- giving a seat back ---------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize('answer, returned', [(Response(200, b'{}'), True), (Response(404, b'{"error": "unknown-token"}'), False)])
+
+@pytest.mark.parametrize(
+    'answer, returned', [(Response(200, b'{}'), True), (Response(404, b'{"error": "unknown-token"}'), False)]
+)
 def test_de_registration_that_ends(answer: Response, returned: bool) -> None:
     token = enrol(Service()).result.token
     course = drive(enrolment.de_register(settings(), token, 'web1'), Service(back=answer))
@@ -277,7 +368,9 @@ def test_de_registration_that_ends(answer: Response, returned: bool) -> None:
     assert course.seats_given_back() == [SEAT]
 
 
-@pytest.mark.parametrize('answer', [Response(500, b''), Response(403, b''), Response(302, b''), LOST], ids=['500', '403', '302', 'lost'])
+@pytest.mark.parametrize(
+    'answer', [Response(500, b''), Response(403, b''), Response(302, b''), LOST], ids=['500', '403', '302', 'lost']
+)
 def test_de_registration_that_is_not_confirmed_is_an_error(answer: Answer) -> None:
     token = enrol(Service()).result.token
     course = drive(enrolment.de_register(settings(), token, 'web1'), Service(back=answer))

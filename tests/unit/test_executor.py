@@ -35,24 +35,28 @@ def test_answers_go_where_they_belong() -> None:
 def test_an_error_is_thrown_into_the_dialogue() -> None:
     def lost(request: Request) -> Response:
         raise TransportError('lost')
+
     assert executor.converse(dialogue(), lost, lambda text: False) == (0, False)
 
 
 def test_what_the_dialogue_does_not_catch_goes_on() -> None:
     def nobody(text: str) -> bool:
         raise DeclinedError('nobody')
+
     with pytest.raises(DeclinedError):
         executor.converse(dialogue(), lambda request: Response(200, b''), nobody)
 
 
-@pytest.mark.parametrize('error', [KeyboardInterrupt(), MemoryError(), UnicodeError('odd')], ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize(
+    'error', [KeyboardInterrupt(), MemoryError(), UnicodeError('odd')], ids=lambda error: type(error).__name__
+)
 def test_whatever_ends_an_enrolment_after_the_token_gives_the_seat_back(tmp_path: Path, error: BaseException) -> None:
     """DESIGN 4, rule 6: a registration that fails gives back the seat where it got a token."""
     facts = gather(almalinux(tmp_path))
     host = planner.check_host(facts, catalogue(), Wish())
     trees = planner.check_repositories(facts, catalogue(), host.family)
     enquiry = planner.enquiry(facts, catalogue(), settings(), host, trees, Wish(), None)
-    sent = []  # type: List[Request]
+    sent: List[Request] = []
 
     def send(request: Request) -> Response:
         sent.append(request)
@@ -61,6 +65,7 @@ def test_whatever_ends_an_enrolment_after_the_token_gives_the_seat_back(tmp_path
         if request.method == 'GET':
             raise error
         return Response(200, b'{}')
+
     with pytest.raises(type(error)):
         executor.converse(enrolment.enrol(enquiry, LicenceKey('ESU-1')), send, lambda text: False)
     assert sent[-1].url == settings().unregister_url
@@ -83,9 +88,17 @@ def test_output_that_is_not_utf_8_is_no_hindrance() -> None:
     assert executor.run(HOST, ['sh', '-c', r"printf 'a\377b'"]).startswith('a')
 
 
-@pytest.mark.parametrize('script, words', [
-    ('echo first; echo second >&2; exit 3', 'status 3: second'), ('echo out; exit 1', 'status 1: out'), ('exit 1', 'no output'),
-    ('echo one >&2; echo two >&2; exit 2', 'status 2: two'), ('kill -9 $$', 'failed')], ids=['stderr', 'stdout', 'silent', 'last-line', 'killed'])
+@pytest.mark.parametrize(
+    'script, words',
+    [
+        ('echo first; echo second >&2; exit 3', 'status 3: second'),
+        ('echo out; exit 1', 'status 1: out'),
+        ('exit 1', 'no output'),
+        ('echo one >&2; echo two >&2; exit 2', 'status 2: two'),
+        ('kill -9 $$', 'failed'),
+    ],
+    ids=['stderr', 'stdout', 'silent', 'last-line', 'killed'],
+)
 def test_a_program_that_fails_is_one_line(script: str, words: str) -> None:
     with pytest.raises(CommandError) as caught:
         executor.run(HOST, ['sh', '-c', script])
@@ -110,4 +123,5 @@ def test_the_end_of_a_dialogue_without_requests() -> None:
     def nothing() -> Any:
         return 5
         yield
+
     assert executor.converse(nothing(), lambda request: Response(200, b''), lambda text: True) == 5

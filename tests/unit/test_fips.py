@@ -27,7 +27,7 @@ def validated(architecture: str = 'x86_64') -> PackageSet:
 
 @pytest.mark.parametrize('have, companions', [
     (set(), []), ({('openssl', 'x86_64'), ('nss', 'aarch64')}, []),
-    ({('openssl-libs', 'i686')}, ['openssl-1:3.0.7-20.el9_2.tuxcare.1.i686']),
+    ({('openssl-libs', 'i686')}, ['openssl-libs-1:3.0.7-20.el9_2.tuxcare.1.i686']),
     ({('nss', 'i686'), ('nettle', 'i686')}, ['nettle-3.8-3.el9_2.tuxcare.1.i686', 'nss-3.90.0-6.el9_2.tuxcare.1.i686']),
     ({('kernel', 'i686'), ('zlib', 'i686')}, [])], ids=['none', 'others', 'libraries', 'two', 'no-module'])
 def test_i686_companions_only_where_i686_is_installed(have: Set[Tuple[str, str]], companions: List[str]) -> None:

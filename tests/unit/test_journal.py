@@ -50,18 +50,37 @@ class Failing(Root):
 
 def changes(root: Root) -> List[Change]:
     """A file replaced, one made, one made in a folder that is not there, one removed, one behind a link, a secret."""
+
     def now(path: str) -> Optional[Image]:
         return root.image(path)
+
     new = Image(b'new\n', 0o644)
-    return [Change(path, now(path), after) for path, after in (
-        ('/etc/yum.repos.d/a.repo', new._replace(mode=0o640)), ('/etc/dnf/vars/t', Image(TOKEN.encode('ascii'), 0o600)),
-        ('/etc/marker', new), ('/etc/old', None), ('/etc/link', new), ('/etc/absent', None))]
+    return [
+        Change(path, now(path), after)
+        for path, after in (
+            ('/etc/yum.repos.d/a.repo', new._replace(mode=0o640)),
+            ('/etc/dnf/vars/t', Image(TOKEN.encode('ascii'), 0o600)),
+            ('/etc/marker', new),
+            ('/etc/old', None),
+            ('/etc/link', new),
+            ('/etc/absent', None),
+        )
+    ]
 
 
 @pytest.fixture
 def top(tmp_path: Path) -> Path:
-    plant(tmp_path, {'/etc/yum.repos.d/a.repo': b'\xff\r\nx', '/etc/dnf/vars/a': 'x', '/etc/old': 'old', '/etc/real': 'r',
-                     '/etc/link': '->real', STATE_FOLDER + '/keep': 'x'})
+    plant(
+        tmp_path,
+        {
+            '/etc/yum.repos.d/a.repo': b'\xff\r\nx',
+            '/etc/dnf/vars/a': 'x',
+            '/etc/old': 'old',
+            '/etc/real': 'r',
+            '/etc/link': '->real',
+            STATE_FOLDER + '/keep': 'x',
+        },
+    )
     for name, mode in (('etc/yum.repos.d/a.repo', 0o604), ('etc/old', 0o400)):
         os.utime(str(tmp_path / name), ns=(1, 1234567890123456789))
         os.chmod(str(tmp_path / name), mode)
@@ -107,12 +126,15 @@ def test_finish_comes_after_the_files_and_before_the_commit(top: Path) -> None:
     assert seen == [(b'new\n', True)]
 
 
-@pytest.mark.parametrize('error', [FileSystemError('full'), KeyboardInterrupt(), ZeroDivisionError()], ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize(
+    'error', [FileSystemError('full'), KeyboardInterrupt(), ZeroDivisionError()], ids=lambda error: type(error).__name__
+)
 def test_a_finish_that_fails_takes_everything_back(top: Path, error: BaseException) -> None:
     before = snapshot(top)
 
     def fail() -> None:
         raise error
+
     with pytest.raises(type(error)):
         journal.apply(Root(str(top)), 'v', changes(Root(str(top))), finish=fail)
     assert snapshot(top) == before
@@ -125,7 +147,9 @@ def steps_of(top: Path) -> int:
 
 
 @pytest.mark.parametrize('number', range(1, 10))
-@pytest.mark.parametrize('error', [FileSystemError('full'), KeyboardInterrupt(), MemoryError()], ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize(
+    'error', [FileSystemError('full'), KeyboardInterrupt(), MemoryError()], ids=lambda error: type(error).__name__
+)
 def test_failing_at_the_nth_write_leaves_everything_as_before(top: Path, number: int, error: BaseException) -> None:
     """An error that is told means: nothing has changed, and nothing of ours stays, no journal with a secret either."""
     before = snapshot(top)
@@ -153,6 +177,7 @@ def test_where_the_way_back_fails_too_it_is_told_and_recover_mends_it(top: Path,
 
 # --- killed ---------------------------------------------------------------------------------------------------------
 
+
 def _child(number: int, work: Callable[[], None], after: bool) -> None:
     """In the child: die by kill -9 at the N-th call that alters a file system, before it or after it."""
     count = [0]
@@ -168,7 +193,9 @@ def _child(number: int, work: Callable[[], None], after: bool) -> None:
             finally:
                 if mine == number:
                     os.kill(os.getpid(), signal.SIGKILL)
+
         return call
+
     for name in CALLS:
         setattr(os, name, deadly(getattr(os, name)))
     try:
@@ -280,6 +307,7 @@ def test_registering_and_unregistering_leaves_no_trace(tmp_path: Path) -> None:
 
 # --- damaged --------------------------------------------------------------------------------------------------------
 
+
 def _valid(top: Path) -> Tuple[Root, Path, Dict[str, Any]]:
     root = Root(str(top))
     journal.begin(root, 'v', changes(root)[:1])
@@ -287,11 +315,23 @@ def _valid(top: Path) -> Tuple[Root, Path, Dict[str, Any]]:
     return root, place, json.loads(place.read_text())
 
 
-@pytest.mark.parametrize('damage', [
-    lambda text: '', lambda text: text[:-5], lambda text: '[]', lambda text: 'null', lambda text: '5', lambda text: '{}', lambda text: '[' * 100000,
-    lambda text: text.replace('"schema": 1', '"schema": 2'), lambda text: text.replace('"data": "', '"data": "!'),
-    lambda text: text.replace('"mode": ', '"mode": "x", "y": '), lambda text: text.replace('"path"', '"pfad"')],
-    ids=['empty', 'cut', 'list', 'null', 'number', 'nothing', 'deep', 'later-schema', 'bad-base64', 'bad-mode', 'no-path'])
+@pytest.mark.parametrize(
+    'damage',
+    [
+        lambda text: '',
+        lambda text: text[:-5],
+        lambda text: '[]',
+        lambda text: 'null',
+        lambda text: '5',
+        lambda text: '{}',
+        lambda text: '[' * 100000,
+        lambda text: text.replace('"schema": 1', '"schema": 2'),
+        lambda text: text.replace('"data": "', '"data": "!'),
+        lambda text: text.replace('"mode": ', '"mode": "x", "y": '),
+        lambda text: text.replace('"path"', '"pfad"'),
+    ],
+    ids=['empty', 'cut', 'list', 'null', 'number', 'nothing', 'deep', 'later-schema', 'bad-base64', 'bad-mode', 'no-path'],
+)
 def test_a_damaged_journal_changes_nothing_and_is_kept(top: Path, damage: Callable[[str], str]) -> None:
     root, place, _ = _valid(top)
     place.write_text(damage(place.read_text()))

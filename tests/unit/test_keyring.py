@@ -12,9 +12,9 @@ pytest.importorskip('gnupg')
 if shutil.which('gpg') is None:
     pytest.skip('there is no gpg', allow_module_level=True)
 
-from tests.unit.samples import REAL  # noqa: E402
-from tuxcare_lib import keyring  # noqa: E402
-from tuxcare_lib.errors import SigningKeyError  # noqa: E402
+from tests.unit.samples import REAL
+from tuxcare_lib import keyring
+from tuxcare_lib.errors import SigningKeyError
 
 
 class Gpg(NamedTuple):
@@ -23,8 +23,14 @@ class Gpg(NamedTuple):
     home: str
 
     def run(self, *arguments: str, given: bytes = b'') -> bytes:
-        return subprocess.run(['gpg', '--homedir', self.home, '--batch', '--quiet', '--pinentry-mode', 'loopback', '--passphrase', '', '--yes']
-                              + list(arguments), input=given, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True).stdout
+        return subprocess.run(
+            ['gpg', '--homedir', self.home, '--batch', '--quiet', '--pinentry-mode', 'loopback', '--passphrase', '', '--yes']
+            + list(arguments),
+            input=given,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            check=True,
+        ).stdout
 
     def make(self, name: str, *more: str) -> str:
         """A key; its fingerprint."""
@@ -86,15 +92,18 @@ def test_a_part_of_the_fingerprint_is_not_enough(gpg: Gpg, prints: List[str]) ->
         refused(gpg.export('Good Key'), part)
 
 
-@pytest.mark.parametrize('data', [b'', b'<html>Please log in</html>', b'-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nAAAA\n', b'\x99\x01', b'\0' * 5000],
-                         ids=['empty', 'html', 'broken', 'cut', 'zeros'])
+@pytest.mark.parametrize(
+    'data',
+    [b'', b'<html>Please log in</html>', b'-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nAAAA\n', b'\x99\x01', b'\0' * 5000],
+    ids=['empty', 'html', 'broken', 'cut', 'zeros'],
+)
 def test_what_is_no_key_is_refused(data: bytes, prints: List[str]) -> None:
     refused(data, prints[0])
 
 
 def test_a_truncated_key_is_refused(gpg: Gpg, prints: List[str]) -> None:
     data = gpg.export('Good Key')
-    refused(data[:len(data) // 2], prints[0])
+    refused(data[: len(data) // 2], prints[0])
 
 
 def test_an_expired_key_is_refused(gpg: Gpg) -> None:

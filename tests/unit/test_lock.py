@@ -40,7 +40,7 @@ def test_who_may_not_wait_is_told_who_holds_it(root: Root) -> None:
 
 
 def test_who_waits_says_so_once_and_goes_on(root: Root) -> None:
-    said = []  # type: List[str]
+    said: List[str] = []
     first = lock.held(root, True, never)
     first.__enter__()
 

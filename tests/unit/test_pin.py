@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tables of the pin: the class of a repository by its URLs, the verdict on a package by where it comes from and what it is."""
+"""The tables of the pin: the class of a repository by its URLs, the verdict on a package by where it comes from."""
 
 from typing import Any, List, Optional
 
@@ -20,40 +20,70 @@ def rules(release: 'tuple[int, int]' = (9, 2), token: Optional[str] = TOKEN, **c
 
 
 URLS = [
-    ('vetted', [VETTED], TRUSTED), ('vetted-without-the-last-slash', [VETTED.rstrip('/')], TRUSTED), ('esu', [ESU], TRUSTED),
-    ('base', ['https://repo.tuxcare.com/tuxcare/9.2/base/x86_64/'], TRUSTED), ('both', [VETTED, ESU], TRUSTED),
-    ('port-by-its-number', [VETTED.replace('.com/', '.com:443/')], TRUSTED), ('capitals', [VETTED.replace('repo.t', 'REPO.T')], TRUSTED),
-    ('own-mirror', ['https://mirror.example.com/pulp/9.2/BaseOS/'], TRUSTED), ('own-file', ['file:///srv/mirror/9.2/'], TRUSTED),
+    ('vetted', [VETTED], TRUSTED),
+    ('vetted-without-the-last-slash', [VETTED.rstrip('/')], TRUSTED),
+    ('esu', [ESU], TRUSTED),
+    ('base', ['https://repo.tuxcare.com/tuxcare/9.2/base/x86_64/'], TRUSTED),
+    ('both', [VETTED, ESU], TRUSTED),
+    ('port-by-its-number', [VETTED.replace('.com/', '.com:443/')], TRUSTED),
+    ('capitals', [VETTED.replace('repo.t', 'REPO.T')], TRUSTED),
+    ('own-mirror', ['https://mirror.example.com/pulp/9.2/BaseOS/'], TRUSTED),
+    ('own-file', ['file:///srv/mirror/9.2/'], TRUSTED),
     ('own-http', ['http://10.0.0.1:8080/alma/BaseOS/'], TRUSTED),
     # the traps of PIN 2
-    ('two-urls-one-foreign', [VETTED, 'https://example.com/x/'], FOREIGN), ('two-urls-one-past', [VETTED, COMMUNITY], PAST),
-    ('past-first', [COMMUNITY, VETTED], PAST), ('mere-substring', [VETTED.replace('9.2', '9.20')], PAST),
-    ('substring-in-front', [VETTED.replace('9.2', '19.2')], PAST), ('substring-of-a-word', [VETTED.replace('9.2', 'x9.2')], FOREIGN),
-    ('dots', [VETTED + '../../../../../9.4/x/BaseOS/x86_64/os/'], PAST), ('dots-to-the-same-minor', [VETTED + '../'], PAST),
-    ('dots-encoded', [VETTED + '%2e%2e/%2e%2e/'], FOREIGN), ('one-dot', [VETTED + './x'], FOREIGN), ('backslash', [VETTED + '..\\'], FOREIGN),
-    ('double-slash', [VETTED.replace('/9.2', '//9.2')], FOREIGN), ('query', [VETTED + '?x=9.4'], PAST), ('fragment', [VETTED + '#x'], FOREIGN),
-    ('user', [VETTED.replace('//', '//user@')], FOREIGN), ('user-and-password', [VETTED.replace('//', '//u:p@')], FOREIGN),
-    ('host-as-user', [VETTED.replace('.com/', '.com@evil.example.com/')], FOREIGN), ('port', [VETTED.replace('.com/', '.com:8443/')], FOREIGN),
+    ('two-urls-one-foreign', [VETTED, 'https://example.com/x/'], FOREIGN),
+    ('two-urls-one-past', [VETTED, COMMUNITY], PAST),
+    ('past-first', [COMMUNITY, VETTED], PAST),
+    ('mere-substring', [VETTED.replace('9.2', '9.20')], PAST),
+    ('substring-in-front', [VETTED.replace('9.2', '19.2')], PAST),
+    ('substring-of-a-word', [VETTED.replace('9.2', 'x9.2')], FOREIGN),
+    ('dots', [VETTED + '../../../../../9.4/x/BaseOS/x86_64/os/'], PAST),
+    ('dots-to-the-same-minor', [VETTED + '../'], PAST),
+    ('dots-encoded', [VETTED + '%2e%2e/%2e%2e/'], FOREIGN),
+    ('one-dot', [VETTED + './x'], FOREIGN),
+    ('backslash', [VETTED + '..\\'], FOREIGN),
+    ('double-slash', [VETTED.replace('/9.2', '//9.2')], FOREIGN),
+    ('query', [VETTED + '?x=9.4'], PAST),
+    ('fragment', [VETTED + '#x'], FOREIGN),
+    ('user', [VETTED.replace('//', '//user@')], FOREIGN),
+    ('user-and-password', [VETTED.replace('//', '//u:p@')], FOREIGN),
+    ('host-as-user', [VETTED.replace('.com/', '.com@evil.example.com/')], FOREIGN),
+    ('port', [VETTED.replace('.com/', '.com:8443/')], FOREIGN),
     ('other-host-same-path', [VETTED.replace('repo.tuxcare.com', 'evil.example.com')], FOREIGN),
-    ('longer-host', [VETTED.replace('.com/', '.com.evil.example.com/')], FOREIGN), ('plain-http', [VETTED.replace('https', 'http')], FOREIGN),
-    ('other-minor', [VETTED.replace('9.2', '9.4')], PAST), ('major', [VETTED.replace('9.2', '9')], PAST),
-    ('other-token', [VETTED.replace(TOKEN, 'other')], FOREIGN), ('own-mirror-other-minor', ['https://mirror.example.com/pulp/9.4/BaseOS/'], PAST),
-    ('own-mirror-longer-name', ['file:///srv/mirror2/9.2/'], FOREIGN), ('own-http-other-port', ['http://10.0.0.1/alma/BaseOS/'], FOREIGN),
+    ('longer-host', [VETTED.replace('.com/', '.com.evil.example.com/')], FOREIGN),
+    ('plain-http', [VETTED.replace('https', 'http')], FOREIGN),
+    ('other-minor', [VETTED.replace('9.2', '9.4')], PAST),
+    ('major', [VETTED.replace('9.2', '9')], PAST),
+    ('other-token', [VETTED.replace(TOKEN, 'other')], FOREIGN),
+    ('own-mirror-other-minor', ['https://mirror.example.com/pulp/9.4/BaseOS/'], PAST),
+    ('own-mirror-longer-name', ['file:///srv/mirror2/9.2/'], FOREIGN),
+    ('own-http-other-port', ['http://10.0.0.1/alma/BaseOS/'], FOREIGN),
     # operating systems
-    ('community', [COMMUNITY], PAST), ('community-minor', [COMMUNITY.replace('/9/', '/9.4/')], PAST),
-    ('mirror-list', ['https://mirrors.almalinux.org/mirrorlist/9/baseos'], PAST), ('rocky-query', ['https://mirrors.rockylinux.org/mirrorlist?arch=x86_64&repo=BaseOS-9'], PAST),
-    ('next-major', ['https://repo.almalinux.org/almalinux/10/BaseOS/x86_64/os/'], PAST), ('centos', ['http://mirror.centos.org/centos/7/os/x86_64/'], PAST),
+    ('community', [COMMUNITY], PAST),
+    ('community-minor', [COMMUNITY.replace('/9/', '/9.4/')], PAST),
+    ('mirror-list', ['https://mirrors.almalinux.org/mirrorlist/9/baseos'], PAST),
+    ('rocky-query', ['https://mirrors.rockylinux.org/mirrorlist?arch=x86_64&repo=BaseOS-9'], PAST),
+    ('next-major', ['https://repo.almalinux.org/almalinux/10/BaseOS/x86_64/os/'], PAST),
+    ('centos', ['http://mirror.centos.org/centos/7/os/x86_64/'], PAST),
     ('unknown-host-known-path', ['https://mirror.example.org/almalinux/9.4/AppStream/x86_64/os/'], PAST),
-    ('community-of-the-pin', [COMMUNITY.replace('/9/', '/9.2/')], FOREIGN), ('host-with-a-dot', [COMMUNITY.replace('.org/', '.org./')], PAST),
-    ('debug', ['https://repo.almalinux.org/vault/9.2/BaseOS/debug/x86_64/'], DEBUG), ('source', ['https://repo.almalinux.org/vault/9.2/BaseOS/Source/'], DEBUG),
-    ('debug-list', ['https://mirrors.almalinux.org/mirrorlist/9.2/baseos-debug'], DEBUG), ('debug-other-minor', ['https://repo.almalinux.org/vault/9.4/BaseOS/debug/'], PAST),
+    ('community-of-the-pin', [COMMUNITY.replace('/9/', '/9.2/')], FOREIGN),
+    ('host-with-a-dot', [COMMUNITY.replace('.org/', '.org./')], PAST),
+    ('debug', ['https://repo.almalinux.org/vault/9.2/BaseOS/debug/x86_64/'], DEBUG),
+    ('source', ['https://repo.almalinux.org/vault/9.2/BaseOS/Source/'], DEBUG),
+    ('debug-list', ['https://mirrors.almalinux.org/mirrorlist/9.2/baseos-debug'], DEBUG),
+    ('debug-other-minor', ['https://repo.almalinux.org/vault/9.4/BaseOS/debug/'], PAST),
     ('debug-and-foreign', ['https://repo.almalinux.org/vault/9.2/BaseOS/debug/', 'https://example.com/'], PAST),
     ('debug-elsewhere', ['https://example.com/9.2/BaseOS/debug/x86_64/'], FOREIGN),
     # everybody else
-    ('none', [], FOREIGN), ('epel', ['https://mirrors.fedoraproject.org/metalink?repo=epel-9&arch=x86_64'], FOREIGN),
-    ('epel-tree', ['https://dl.fedoraproject.org/pub/epel/9/Everything/x86_64/'], FOREIGN), ('nginx', ['http://nginx.org/packages/centos/9/x86_64/'], FOREIGN),
-    ('pgdg', ['https://download.postgresql.org/pub/repos/yum/16/redhat/rhel-9-x86_64'], FOREIGN), ('docker', ['https://download.docker.com/linux/centos/9/x86_64/stable'], FOREIGN),
-    ('remi', ['http://cdn.remirepo.net/enterprise/9/safe/x86_64/mirror'], FOREIGN), ('broken', ['https://[::1'], FOREIGN), ('file', ['file:///mnt'], FOREIGN),
+    ('none', [], FOREIGN),
+    ('epel', ['https://mirrors.fedoraproject.org/metalink?repo=epel-9&arch=x86_64'], FOREIGN),
+    ('epel-tree', ['https://dl.fedoraproject.org/pub/epel/9/Everything/x86_64/'], FOREIGN),
+    ('nginx', ['http://nginx.org/packages/centos/9/x86_64/'], FOREIGN),
+    ('pgdg', ['https://download.postgresql.org/pub/repos/yum/16/redhat/rhel-9-x86_64'], FOREIGN),
+    ('docker', ['https://download.docker.com/linux/centos/9/x86_64/stable'], FOREIGN),
+    ('remi', ['http://cdn.remirepo.net/enterprise/9/safe/x86_64/mirror'], FOREIGN),
+    ('broken', ['https://[::1'], FOREIGN),
+    ('file', ['file:///mnt'], FOREIGN),
 ]
 
 
@@ -74,11 +104,33 @@ def test_an_own_service_is_trusted_in_the_place_of_the_vendors() -> None:
     assert pin.classify([VETTED.replace('https://repo.tuxcare.com', 'http://eportal.example.com')], found) == TRUSTED
 
 
-TAGS = [('1.el9_3', True), ('1.el9_10', True), ('1.el9_4.alma.1', True), ('15.8-4.el9_3.tuxcare.3', True), ('1.module_el9.4.0+1+a', True),
-        ('1.module_el9.10.0+1', True), ('1.el10', True), ('1.el10_0', True), ('1.el12', True), ('1.el9_3', True), ('2.el9_2.x.el9_4', True),
-        ('1.el9', False), ('1.el9.3', False), ('1.el9_2', False), ('1.el9_0', False), ('1.el9_2.tuxcare.els1', False), ('1.el9.alma', False),
-        ('1.module_el9.2.0+1+a', False), ('1.module_el8.6.0+1', False), ('1.el8_10', False), ('1.el7', False), ('1', False), ('1.fc40', False),
-        ('1.elephant', False), ('1.el', False)]
+TAGS = [
+    ('1.el9_3', True),
+    ('1.el9_10', True),
+    ('1.el9_4.alma.1', True),
+    ('15.8-4.el9_3.tuxcare.3', True),
+    ('1.module_el9.4.0+1+a', True),
+    ('1.module_el9.10.0+1', True),
+    ('1.el10', True),
+    ('1.el10_0', True),
+    ('1.el12', True),
+    ('1.el9_3', True),
+    ('2.el9_2.x.el9_4', True),
+    ('1.el9', False),
+    ('1.el9.3', False),
+    ('1.el9_2', False),
+    ('1.el9_0', False),
+    ('1.el9_2.tuxcare.els1', False),
+    ('1.el9.alma', False),
+    ('1.module_el9.2.0+1+a', False),
+    ('1.module_el8.6.0+1', False),
+    ('1.el8_10', False),
+    ('1.el7', False),
+    ('1', False),
+    ('1.fc40', False),
+    ('1.elephant', False),
+    ('1.el', False),
+]
 
 
 @pytest.mark.parametrize('tag, past', TAGS)
@@ -92,22 +144,34 @@ def test_minors_are_numbers(tag: str, past: bool) -> None:
 
 
 VERDICTS = [
-    ('trusted-all', TRUSTED, 'shim-x64', '4.el9_3.tuxcare.3', 'TuxCare', ['AlmaLinux'], None), ('past-nothing', PAST, 'nginx', '1.el9', 'nginx', [], 'tree'),
-    ('foreign-new', FOREIGN, 'nginx', '1.el9.ngx', 'nginx', [], None), ('foreign-no-vendor', FOREIGN, 'x', '1', None, [], None),
-    ('foreign-own-update', FOREIGN, 'nginx', '2.el9.ngx', 'nginx', ['nginx'], None), ('epel', FOREIGN, 'htop', '1.el9', 'Fedora Project', ['Fedora Project'], None),
-    ('os-vendor', FOREIGN, 'x', '1.el9', 'AlmaLinux', [], 'operating system'), ('rocky', FOREIGN, 'x', '1.el9', 'Rocky Enterprise Software Foundation', [], 'operating system'),
-    ('red-hat', FOREIGN, 'x', '1.el9', 'Red Hat, Inc.', [], 'operating system'), ('release-package', FOREIGN, 'almalinux-release', '1.el9', 'me', [], 'operating system'),
-    ('tag', FOREIGN, 'x', '1.el9_4', 'me', [], 'past 9.2'), ('replaces-the-os', FOREIGN, 'openssl', '99.el9', 'me', ['AlmaLinux'], 'replace a package of AlmaLinux'),
+    ('trusted-all', TRUSTED, 'shim-x64', '4.el9_3.tuxcare.3', 'TuxCare', ['AlmaLinux'], None),
+    ('past-nothing', PAST, 'nginx', '1.el9', 'nginx', [], 'tree'),
+    ('foreign-new', FOREIGN, 'nginx', '1.el9.ngx', 'nginx', [], None),
+    ('foreign-no-vendor', FOREIGN, 'x', '1', None, [], None),
+    ('foreign-own-update', FOREIGN, 'nginx', '2.el9.ngx', 'nginx', ['nginx'], None),
+    ('epel', FOREIGN, 'htop', '1.el9', 'Fedora Project', ['Fedora Project'], None),
+    ('os-vendor', FOREIGN, 'x', '1.el9', 'AlmaLinux', [], 'operating system'),
+    ('rocky', FOREIGN, 'x', '1.el9', 'Rocky Enterprise Software Foundation', [], 'operating system'),
+    ('red-hat', FOREIGN, 'x', '1.el9', 'Red Hat, Inc.', [], 'operating system'),
+    ('release-package', FOREIGN, 'almalinux-release', '1.el9', 'me', [], 'operating system'),
+    ('tag', FOREIGN, 'x', '1.el9_4', 'me', [], 'past 9.2'),
+    ('replaces-the-os', FOREIGN, 'openssl', '99.el9', 'me', ['AlmaLinux'], 'replace a package of AlmaLinux'),
     ('replaces-the-vendors', FOREIGN, 'openssl', '99.el9', 'me', ['TuxCare'], 'replace a package of TuxCare'),
     ('obsoletes-one-of-two', FOREIGN, 'x', '1.el9', 'me', ['me', 'AlmaLinux'], 'replace a package of AlmaLinux'),
-    ('debuginfo', DEBUG, 'bash-debuginfo', '1.el9', 'AlmaLinux', [], None), ('debugsource', DEBUG, 'bash-debugsource', '1.el9', 'AlmaLinux', [], None),
+    ('debuginfo', DEBUG, 'bash-debuginfo', '1.el9', 'AlmaLinux', [], None),
+    ('debugsource', DEBUG, 'bash-debugsource', '1.el9', 'AlmaLinux', [], None),
     ('kernel-debuginfo', DEBUG, 'kernel-debuginfo-common-x86_64', '1.el9_2', 'AlmaLinux', [], None),
-    ('no-debug-package', DEBUG, 'bash', '1.el9', 'AlmaLinux', [], 'debug packages only'), ('debug-as-a-part', DEBUG, 'x-debuginfo-evil', '1', 'me', [], 'debug packages only'),
+    ('no-debug-package', DEBUG, 'bash', '1.el9', 'AlmaLinux', [], 'debug packages only'),
+    ('debug-as-a-part', DEBUG, 'x-debuginfo-evil', '1', 'me', [], 'debug packages only'),
 ]
 
 
-@pytest.mark.parametrize('kind, name, tag, vendor, replaces, reason', [row[1:] for row in VERDICTS], ids=[row[0] for row in VERDICTS])
-def test_the_verdict_on_a_package(kind: str, name: str, tag: str, vendor: Optional[str], replaces: List[str], reason: Optional[str]) -> None:
+@pytest.mark.parametrize(
+    'kind, name, tag, vendor, replaces, reason', [row[1:] for row in VERDICTS], ids=[row[0] for row in VERDICTS]
+)
+def test_the_verdict_on_a_package(
+    kind: str, name: str, tag: str, vendor: Optional[str], replaces: List[str], reason: Optional[str]
+) -> None:
     found = pin.verdict(kind, name, tag, vendor, replaces, rules())
     assert (found is None) == (reason is None)
     assert reason is None or reason in str(found)
@@ -124,11 +188,23 @@ def test_whose_installed_packages_are_held(vendor: Optional[str], held: bool) ->
     assert pin.protects(vendor, rules()) is held
 
 
-MOVES = [('esu', '9.2', '9.2', '9.2', True), ('esu', '9.2', '9.2', '9.4', False), ('esu', '9.2', '9.2', '', False), ('esu', '9.2', '9.2', '9.2 ', False),
-         ('essential', '9.2', '9.2', '9.2', True), ('essential', '9.2', '9.2', '9.4', True), ('essential', '9.2', '9.2', '9.6', False),
-         ('essential', '9.2', '9.2', '9', False), ('essential', '9.2', '9.2', '../9.4', False), ('essential', '9.2', '9.2', '9.4\n', False),
-         ('essential', '9.4', '9.4', '9.2', False), ('essential', '8.8', '8.8', '8.10', True), ('essential', '8.10', '8.10', '8.8', False),
-         ('essential', '8.8', '8.8', '9.2', False), ('essential', '9.2', '9.2', '9.04', False)]
+MOVES = [
+    ('esu', '9.2', '9.2', '9.2', True),
+    ('esu', '9.2', '9.2', '9.4', False),
+    ('esu', '9.2', '9.2', '', False),
+    ('esu', '9.2', '9.2', '9.2 ', False),
+    ('essential', '9.2', '9.2', '9.2', True),
+    ('essential', '9.2', '9.2', '9.4', True),
+    ('essential', '9.2', '9.2', '9.6', False),
+    ('essential', '9.2', '9.2', '9', False),
+    ('essential', '9.2', '9.2', '../9.4', False),
+    ('essential', '9.2', '9.2', '9.4\n', False),
+    ('essential', '9.4', '9.4', '9.2', False),
+    ('essential', '8.8', '8.8', '8.10', True),
+    ('essential', '8.10', '8.10', '8.8', False),
+    ('essential', '8.8', '8.8', '9.2', False),
+    ('essential', '9.2', '9.2', '9.04', False),
+]
 
 
 @pytest.mark.parametrize('product, installed, held, variable, good', MOVES)

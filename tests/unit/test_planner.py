@@ -7,47 +7,99 @@ from typing import Dict, Optional, Tuple
 import pytest
 
 from tests.sandbox import osfiles
-from tests.unit.samples import (BASEOS, REPOS, TOKEN, almalinux, catalogue, edited, gather, outcome, plant, registered,
-                                registration_changes, release, settings)
+from tests.unit.samples import (
+    BASEOS,
+    NO_WISH,
+    REPOS,
+    TOKEN,
+    almalinux,
+    catalogue,
+    edited,
+    gather,
+    outcome,
+    plant,
+    registered,
+    registration_changes,
+    release,
+    settings,
+)
 from tuxcare_lib import host, journal, planner, registration
 from tuxcare_lib.enrolment import Enquiry
-from tuxcare_lib.errors import ConfigurationError, ConflictError, EntitlementError, HostError, RepositoryFileError, TuxcareError, UsageError
+from tuxcare_lib.errors import (
+    ConfigurationError,
+    ConflictError,
+    EntitlementError,
+    HostError,
+    RepositoryFileError,
+    TuxcareError,
+    UsageError,
+)
 from tuxcare_lib.model import Change, Image
 from tuxcare_lib.planner import Supported, Wish
 from tuxcare_lib.rootfs import Root
 
 
-def check(folder: Path, version: str = '9.2', architecture: str = 'x86_64', os_release: Optional[str] = None, **wish: str) -> Supported:
+def check(
+    folder: Path, version: str = '9.2', architecture: str = 'x86_64', os_release: Optional[str] = None, **wish: str
+) -> Supported:
     root = almalinux(folder, version if (('almalinux', version) in osfiles.RELEASES) else '9.2')
     if os_release is not None:
         plant(folder, {'/etc/os-release': os_release})
     return planner.check_host(gather(root, architecture), catalogue(), Wish(**wish))
 
 
-@pytest.mark.parametrize('version, wish, products, pin', [
-    ('9.2', {}, ['esu', 'essential'], '9.2'), ('9.2', {'product': 'esu'}, ['esu'], '9.2'), ('9.4', {}, ['essential'], '9.4'),
-    ('8.10', {}, ['essential'], '8.10'), ('8.8', {'pin': '8.10'}, ['essential'], '8.10'),
-    ('9.2', {'product': 'essential', 'pin': '9.4'}, ['essential'], '9.4'), ('9.2', {'product': 'esu', 'pin': '9.2'}, ['esu'], '9.2')])
+@pytest.mark.parametrize(
+    'version, wish, products, pin',
+    [
+        ('9.2', {}, ['esu', 'essential'], '9.2'),
+        ('9.2', {'product': 'esu'}, ['esu'], '9.2'),
+        ('9.4', {}, ['essential'], '9.4'),
+        ('8.10', {}, ['essential'], '8.10'),
+        ('8.8', {'pin': '8.10'}, ['essential'], '8.10'),
+        ('9.2', {'product': 'essential', 'pin': '9.4'}, ['essential'], '9.4'),
+        ('9.2', {'product': 'esu', 'pin': '9.2'}, ['esu'], '9.2'),
+    ],
+)
 def test_a_host_that_can_register(tmp_path: Path, version: str, wish: Dict[str, str], products: 'list[str]', pin: str) -> None:
     found = check(tmp_path, version, **wish)
     assert [product.id for product in found.products] == products
     assert str(found.pin) == pin
 
 
-@pytest.mark.parametrize('version, architecture, wish, kind, words', [
-    ('9.4', 'x86_64', {'product': 'esu'}, HostError, 'Release 9.4 of AlmaLinux is not available for Extended'), ('9.6', 'x86_64', {}, HostError, '9.6'),
-    ('10.0', 'x86_64', {}, HostError, '10.0'), ('9.2', 's390x', {}, HostError, 's390x'), ('9.2', 'x86_64', {'product': 'gold'}, UsageError, 'gold'),
-    ('9.2', 'x86_64', {'product': 'esu', 'pin': '9.4'}, UsageError, '9.4'), ('9.2', 'x86_64', {'pin': '9.6'}, UsageError, '9.6'),
-    ('9.2', 'x86_64', {'pin': '9'}, UsageError, '9'), ('9.4', 'x86_64', {'pin': '9.2'}, UsageError, '9.2'), ('9.2', 'x86_64', {'pin': ''}, UsageError, 'pin')])
-def test_a_host_or_a_wish_that_cannot(tmp_path: Path, version: str, architecture: str, wish: Dict[str, str], kind: type, words: str) -> None:
+@pytest.mark.parametrize(
+    'version, architecture, wish, kind, words',
+    [
+        ('9.4', 'x86_64', {'product': 'esu'}, HostError, 'Release 9.4 of AlmaLinux is not available for Extended'),
+        ('9.6', 'x86_64', {}, HostError, '9.6'),
+        ('10.0', 'x86_64', {}, HostError, '10.0'),
+        ('9.2', 's390x', {}, HostError, 's390x'),
+        ('9.2', 'x86_64', {'product': 'gold'}, UsageError, 'gold'),
+        ('9.2', 'x86_64', {'product': 'esu', 'pin': '9.4'}, UsageError, '9.4'),
+        ('9.2', 'x86_64', {'pin': '9.6'}, UsageError, '9.6'),
+        ('9.2', 'x86_64', {'pin': '9'}, UsageError, '9'),
+        ('9.4', 'x86_64', {'pin': '9.2'}, UsageError, '9.2'),
+        ('9.2', 'x86_64', {'pin': ''}, UsageError, 'pin'),
+    ],
+)
+def test_a_host_or_a_wish_that_cannot(
+    tmp_path: Path, version: str, architecture: str, wish: Dict[str, str], kind: type, words: str
+) -> None:
     with pytest.raises(kind) as caught:
         check(tmp_path, version, architecture, **wish)
     assert words in str(caught.value) and caught.value.remedy and '\n' not in str(caught.value)
 
 
-@pytest.mark.parametrize('text, words', [
-    (osfiles.os_release('9.6', 'rocky'), 'Rocky Linux'), ('ID=fedora\nNAME="Fedora Linux"\nVERSION_ID=40\n', 'Fedora Linux'), ('', 'unknown system'),
-    ('ID=almalinux\nVERSION_ID="9"\n', 'Release 9'), ('ID="almalinux\nVERSION_ID=9.2\n', 'unknown')], ids=['rocky', 'fedora', 'empty', 'no-minor', 'broken-quote'])
+@pytest.mark.parametrize(
+    'text, words',
+    [
+        (osfiles.os_release('9.6', 'rocky'), 'Rocky Linux'),
+        ('ID=fedora\nNAME="Fedora Linux"\nVERSION_ID=40\n', 'Fedora Linux'),
+        ('', 'unknown system'),
+        ('ID=almalinux\nVERSION_ID="9"\n', 'Release 9'),
+        ('ID="almalinux\nVERSION_ID=9.2\n', 'unknown'),
+    ],
+    ids=['rocky', 'fedora', 'empty', 'no-minor', 'broken-quote'],
+)
 def test_another_operating_system(tmp_path: Path, text: str, words: str) -> None:
     with pytest.raises(HostError) as caught:
         check(tmp_path, os_release=text)
@@ -55,12 +107,19 @@ def test_another_operating_system(tmp_path: Path, text: str, words: str) -> None
     assert 'AlmaLinux' in caught.value.remedy and '9.2' in caught.value.remedy
 
 
-@pytest.mark.parametrize('files, kind, words', [
-    ({REPOS + 'x.repo': 'rubbish\n'}, RepositoryFileError, 'x.repo:1'), ({REPOS + 'x.repo': '[a]\nname=\0\n'}, RepositoryFileError, 'NUL'),
-    ({REPOS + 'x.repo': '[a]\n[a]\n'}, RepositoryFileError, 'twice'), ({REPOS + 'x.repo': '->gone'}, RepositoryFileError, 'dangles'),
-    ({REPOS + 'x.repo': '->/srv/x', '/srv/x': '[a]\n'}, RepositoryFileError, 'out of /etc'), ({REPOS + 'x.repo/a': ''}, RepositoryFileError, 'folder'),
-    ({REPOS + 'x.repo': '[a]\nbaseurl=https://repo.almalinux.org/latest/debug/\n'}, ConfigurationError, 'x.repo:2')],
-    ids=['junk', 'nul', 'twice', 'dangling', 'leading-out', 'folder', 'unpinnable'])
+@pytest.mark.parametrize(
+    'files, kind, words',
+    [
+        ({REPOS + 'x.repo': 'rubbish\n'}, RepositoryFileError, 'x.repo:1'),
+        ({REPOS + 'x.repo': '[a]\nname=\0\n'}, RepositoryFileError, 'NUL'),
+        ({REPOS + 'x.repo': '[a]\n[a]\n'}, RepositoryFileError, 'twice'),
+        ({REPOS + 'x.repo': '->gone'}, RepositoryFileError, 'dangles'),
+        ({REPOS + 'x.repo': '->/srv/x', '/srv/x': '[a]\n'}, RepositoryFileError, 'out of /etc'),
+        ({REPOS + 'x.repo/a': ''}, RepositoryFileError, 'folder'),
+        ({REPOS + 'x.repo': '[a]\nbaseurl=https://repo.almalinux.org/latest/debug/\n'}, ConfigurationError, 'x.repo:2'),
+    ],
+    ids=['junk', 'nul', 'twice', 'dangling', 'leading-out', 'folder', 'unpinnable'],
+)
 def test_a_repository_file_that_cannot_be_changed(tmp_path: Path, files: Dict[str, str], kind: type, words: str) -> None:
     facts = gather(almalinux(tmp_path, files=files))
     with pytest.raises(kind) as caught:
@@ -69,13 +128,18 @@ def test_a_repository_file_that_cannot_be_changed(tmp_path: Path, files: Dict[st
 
 
 def test_a_folder_without_an_operating_systems_files(tmp_path: Path) -> None:
-    facts = gather(plant(tmp_path, {REPOS + 'nginx.repo': '[n]\nbaseurl=http://nginx.org/packages/9/\n', '/etc/os-release': osfiles.os_release('9.2')}))
+    facts = gather(
+        plant(
+            tmp_path,
+            {REPOS + 'nginx.repo': '[n]\nbaseurl=http://nginx.org/packages/9/\n', '/etc/os-release': osfiles.os_release('9.2')},
+        )
+    )
     with pytest.raises(HostError) as caught:
         planner.check_repositories(facts, catalogue(), catalogue().families['almalinux'])
     assert str(tmp_path) + '/etc/yum.repos.d' in str(caught.value)
 
 
-def enquiry(root: Root, hinted: Optional[str] = None, wish: Wish = Wish()) -> Enquiry:
+def enquiry(root: Root, hinted: Optional[str] = None, wish: Wish = NO_WISH) -> Enquiry:
     facts = gather(root)
     supported = planner.check_host(facts, catalogue(), wish)
     trees = planner.check_repositories(facts, catalogue(), supported.family)
@@ -104,6 +168,7 @@ def test_esu_never_passes_its_release(tmp_path: Path) -> None:
 
 # --- what registering writes ----------------------------------------------------------------------------------------
 
+
 def written(changes: 'list[Change]') -> Dict[str, Image]:
     return {change.path: change.after for change in changes if change.after is not None}
 
@@ -116,7 +181,8 @@ def test_the_files_of_a_registration(tmp_path: Path) -> None:
     assert found[host.SIGNING_KEY].data == b'the key\n'
     assert (found[host.BEFORE].mode, found[host.REGISTRATION].mode) == (0o600, 0o644)
     assert {path for path in found if path.startswith(REPOS)} == {
-        REPOS + name for name in list(osfiles.repo_files('9.2')) + ['tuxcare.repo']}
+        REPOS + name for name in list(osfiles.repo_files('9.2')) + ['tuxcare.repo']
+    }
 
 
 def test_the_secret_is_in_one_file_and_that_one_is_marked(tmp_path: Path) -> None:
@@ -131,7 +197,10 @@ def test_the_vendors_repositories(tmp_path: Path) -> None:
     assert 'baseurl=https://repo.tuxcare.com/tuxcare/$tuxcare_releasever/$tuxcare_token/esu/$basearch/\nenabled=1\n' in text
     assert '[tuxcare-fips]\nname=TuxCare FIPS\n' in text and text.count('enabled=0') == 1 and text.count('gpgcheck=1') == 3
     alone = planner.tuxcare_repo(catalogue(), settings(), outcome('essential')).decode('utf-8')
-    assert '[tuxcare-base]' in alone and 'esu' not in alone and 'fips' not in alone
+    assert [line for line in alone.split('\n') if line.startswith('[')] == [
+        '[{}]'.format(entry.id) for entry in catalogue().repositories if 'essential' in entry.products
+    ]
+    assert '/esu/' not in alone and '/fips/' not in alone
 
 
 def test_a_name_outside_ascii_is_no_hindrance() -> None:
@@ -147,25 +216,33 @@ def test_planning_touches_nothing_and_is_the_same_each_time(tmp_path: Path) -> N
 
 # --- the way back ---------------------------------------------------------------------------------------------------
 
+
 def back(root: Root) -> Tuple[Dict[str, Optional[Image]], 'list[str]']:
     changes, notes = planner.unregistration_changes(gather(root))
     return {change.path: change.after for change in changes}, notes
 
 
 def original(name: str) -> bytes:
-    return osfiles.repo_files('9.2')[name[len(REPOS):]].encode('utf-8')
+    return osfiles.repo_files('9.2')[name[len(REPOS) :]].encode('utf-8')
 
 
 def test_untouched_files_come_back_and_ours_go(tmp_path: Path) -> None:
-    almalinux(tmp_path)
-    before = gather(Root(str(tmp_path)))
-    root = registered(tmp_path)
+    root = almalinux(tmp_path)
+    before = gather(root)
+    journal.apply(root, 'register', registration_changes(root))
     found, notes = back(root)
     assert notes == []
     for file in before.repository_files:
         assert found[file.path] == file.image
     assert {path for path, image in found.items() if image is None} == {
-        host.TOKEN, host.RELEASEVER, host.MARKER, host.TUXCARE_REPO, host.SIGNING_KEY, host.BEFORE, host.REGISTRATION}
+        host.TOKEN,
+        host.RELEASEVER,
+        host.MARKER,
+        host.TUXCARE_REPO,
+        host.SIGNING_KEY,
+        host.BEFORE,
+        host.REGISTRATION,
+    }
 
 
 EXCLUDE = ('enabled=1\n', 'enabled=1\nexclude=kernel*\n')
@@ -195,9 +272,11 @@ LINE = 'baseurl=https://repo.tuxcare.com/almalinux/$tuxcare_releasever/$tuxcare_
 TAKEN_OUT = '#tuxcare- mirrorlist=https://mirrors.almalinux.org/mirrorlist/$releasever/baseos\n'
 
 
-@pytest.mark.parametrize('old, new', [
-    (LINE, LINE.replace('BaseOS', 'Own')), ('#tuxcare+\n' + LINE, LINE), ('#tuxcare+\n' + LINE, '#tuxcare+\n'), (TAKEN_OUT, '')],
-    ids=['edited', 'stamp-removed', 'line-removed', 'taken-out-line-removed'])
+@pytest.mark.parametrize(
+    'old, new',
+    [(LINE, LINE.replace('BaseOS', 'Own')), ('#tuxcare+\n' + LINE, LINE), ('#tuxcare+\n' + LINE, '#tuxcare+\n'), (TAKEN_OUT, '')],
+    ids=['edited', 'stamp-removed', 'line-removed', 'taken-out-line-removed'],
+)
 def test_a_line_of_ours_that_was_edited_is_a_conflict_and_shown(tmp_path: Path, old: str, new: str) -> None:
     """DESIGN 4, rule 5: stop, name the file, show the diff. What is left otherwise has no address, or one without a token."""
     root = registered(tmp_path)
@@ -241,6 +320,7 @@ def test_a_record_that_is_gone_leaves_what_can_be_told_from_the_files(tmp_path: 
 
 # --- repos switch, repos revert -------------------------------------------------------------------------------------
 
+
 def test_reverting_and_switching_the_repositories_again(tmp_path: Path) -> None:
     root = registered(tmp_path)
     there = {path: root.read(path) for path in [BASEOS, host.BEFORE]}
@@ -261,9 +341,18 @@ def test_what_is_switched_does_not_change(tmp_path: Path) -> None:
 
 # --- diffs ----------------------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize('before, after, lines', [
-    (b'a\nb\n', b'a\nc\n', ['-b', '+c']), (b'', b'a\n', ['+a']), (b'a', b'a\n', ['-a', '\\ No newline at end of file', '+a']),
-    (b'a\x0cb\n', b'a\x0cc\n', ['-a\x0cb', '+a\x0cc']), (b'\xff\n', b'x\n', ['-?', '+x'])], ids=['line', 'new', 'no-end', 'form-feed', 'not-utf-8'])
+
+@pytest.mark.parametrize(
+    'before, after, lines',
+    [
+        (b'a\nb\n', b'a\nc\n', ['-b', '+c']),
+        (b'', b'a\n', ['+a']),
+        (b'a', b'a\n', ['-a', '\\ No newline at end of file', '+a']),
+        (b'a\x0cb\n', b'a\x0cc\n', ['-a\x0cb', '+a\x0cc']),
+        (b'\xff\n', b'x\n', ['-?', '+x']),
+    ],
+    ids=['line', 'new', 'no-end', 'form-feed', 'not-utf-8'],
+)
 def test_a_diff_is_one_that_patch_reads(before: bytes, after: bytes, lines: 'list[str]') -> None:
     found = planner.diff('/x', before, after).split('\n')
     assert [line for line in found[3:] if line and line != ' a'] == lines
@@ -276,4 +365,3 @@ def test_same_bytes_have_no_diff() -> None:
 def test_the_marker_is_the_scanners() -> None:
     family = catalogue().families['almalinux']
     assert planner.marker(family, release('9.10')) == b'TuxCare Enterprise Support for AlmaLinux release 9.10\n'
-

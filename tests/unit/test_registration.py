@@ -14,37 +14,89 @@ from tuxcare_lib.errors import StateError
 from tuxcare_lib.host import Kept, Registration
 from tuxcare_lib.model import Image
 
-RECORD = Registration('esu', 'almalinux', release('9.2'), release('9.2'), 'x86_64', 'web1', '2024-05-06T07:08:09Z',
-                      ('tuxcare-base', 'tuxcare-esu'), 'FAD7859081D0738B7A828496D07BF2A08D50EB66', True)
+RECORD = Registration(
+    'esu',
+    'almalinux',
+    release('9.2'),
+    release('9.2'),
+    'x86_64',
+    'web1',
+    '2024-05-06T07:08:09Z',
+    ('tuxcare-base', 'tuxcare-esu'),
+    'FAD7859081D0738B7A828496D07BF2A08D50EB66',
+    True,
+)
 IMAGE = Image(b'\x00\xff[a]\n', 0o640, 5, 6, (('user.note', b'\x01'),), 1700000000123456789)
 
 
 def document(**changed: Any) -> bytes:
-    found = json.loads(registration.render(RECORD).decode('ascii'))  # type: Dict[str, Any]
+    found: Dict[str, Any] = json.loads(registration.render(RECORD).decode('ascii'))
     found.update(changed)
     return json.dumps({name: value for name, value in found.items() if value is not Ellipsis}).encode('utf-8')
 
 
-@pytest.mark.parametrize('record', [RECORD, RECORD._replace(pin=release('9.10'), reverted=True, key_imported=False, repositories=()),
-                                    RECORD._replace(host_name='w\u00ebb "1"\n')], ids=['plain', 'changed', 'odd-name'])
+@pytest.mark.parametrize(
+    'record',
+    [
+        RECORD,
+        RECORD._replace(pin=release('9.10'), reverted=True, key_imported=False, repositories=()),
+        RECORD._replace(host_name='w\u00ebb "1"\n'),
+    ],
+    ids=['plain', 'changed', 'odd-name'],
+)
 def test_a_record_comes_back_as_it_was(record: Registration) -> None:
     assert registration.parse(registration.render(record)) == record
 
 
-@pytest.mark.parametrize('data', [
-    b'', b'{', b'null', b'[]', b'"x"', b'5', b'\xff', b'[' * 100000, registration.render(RECORD)[:-3],
-    b'\xef\xbb\xbf' + registration.render(RECORD)], ids=lambda data: repr(data[:12]))
+@pytest.mark.parametrize(
+    'data',
+    [
+        b'',
+        b'{',
+        b'null',
+        b'[]',
+        b'"x"',
+        b'5',
+        b'\xff',
+        b'[' * 100000,
+        registration.render(RECORD)[:-3],
+        b'\xef\xbb\xbf' + registration.render(RECORD),
+    ],
+    ids=lambda data: repr(data[:12]),
+)
 def test_what_is_no_record_is_refused(data: bytes) -> None:
     with pytest.raises(StateError) as caught:
         registration.parse(data)
     assert '/var/lib/tuxcare/registration.json is damaged' in str(caught.value) and caught.value.remedy
 
 
-@pytest.mark.parametrize('name, value', [
-    ('product', Ellipsis), ('pin', Ellipsis), ('schema', Ellipsis), ('repositories', Ellipsis), ('key_imported', Ellipsis),
-    ('extra', 'x'), ('pin', '9'), ('pin', '9.2\n'), ('pin', 9.2), ('release', '../9.2'), ('repositories', None), ('repositories', 'esu'),
-    ('repositories', [None]), ('product', None), ('product', 5), ('family', {}), ('host_name', None), ('architecture', ['x86_64']),
-    ('key_imported', 'no'), ('reverted', None), ('signing_key', None)], ids=lambda value: str(value)[:16])
+@pytest.mark.parametrize(
+    'name, value',
+    [
+        ('product', Ellipsis),
+        ('pin', Ellipsis),
+        ('schema', Ellipsis),
+        ('repositories', Ellipsis),
+        ('key_imported', Ellipsis),
+        ('extra', 'x'),
+        ('pin', '9'),
+        ('pin', '9.2\n'),
+        ('pin', 9.2),
+        ('release', '../9.2'),
+        ('repositories', None),
+        ('repositories', 'esu'),
+        ('repositories', [None]),
+        ('product', None),
+        ('product', 5),
+        ('family', {}),
+        ('host_name', None),
+        ('architecture', ['x86_64']),
+        ('key_imported', 'no'),
+        ('reverted', None),
+        ('signing_key', None),
+    ],
+    ids=lambda value: str(value)[:16],
+)
 def test_a_record_with_a_part_missing_or_wrong_is_refused(name: str, value: Any) -> None:
     with pytest.raises(StateError):
         registration.parse(document(**{name: value}))
@@ -66,8 +118,11 @@ def test_no_bytes_end_in_another_error(data: bytes) -> None:
             pass
 
 
-KEPT = (Kept('/etc/a', IMAGE, IMAGE._replace(data=b'new'), False), Kept('/etc/b', None, Image(b'x', 0o644), False),
-        Kept('/etc/dnf/vars/tuxcare_token', None, None, True))
+KEPT = (
+    Kept('/etc/a', IMAGE, IMAGE._replace(data=b'new'), False),
+    Kept('/etc/b', None, Image(b'x', 0o644), False),
+    Kept('/etc/dnf/vars/tuxcare_token', None, None, True),
+)
 
 
 def test_before_images_come_back_as_they_were() -> None:
@@ -82,18 +137,41 @@ def test_a_secret_is_not_kept() -> None:
     assert registration.render_kept((secret._replace(after=None),)) == data
 
 
-@pytest.mark.parametrize('data', [None, b'', b'{', b'[]', b'null', b'{"schema": 2, "files": []}', b'{"schema": 1}',
-                                  b'{"schema": 1, "files": [{}]}', b'{"schema": 1, "files": [5]}'], ids=repr)
+@pytest.mark.parametrize(
+    'data',
+    [
+        None,
+        b'',
+        b'{',
+        b'[]',
+        b'null',
+        b'{"schema": 2, "files": []}',
+        b'{"schema": 1}',
+        b'{"schema": 1, "files": [{}]}',
+        b'{"schema": 1, "files": [5]}',
+    ],
+    ids=repr,
+)
 def test_damaged_before_images_are_refused(data: bytes) -> None:
     with pytest.raises(StateError) as caught:
         registration.parse_kept(data)
     assert '/var/lib/tuxcare/before.json' in str(caught.value) and caught.value.remedy
 
 
-@pytest.mark.parametrize('old, new', [
-    (b'"data": "AP9', b'"data": "A!P9'), (b'"data": "AP9', b'"data": "P9'), (b'"data": "AP9', b'"data": 5, "x": "'),
-    (b'"mode": 416', b'"mode": "rw"'), (b'"mode": 416', b'"mode": null'), (b'"uid": 5', b'"uid": []'),
-    (b'"xattrs": {', b'"xattrs": 5, "x": {'), (b'"mtime_ns": 17', b'"mtime_ns": "soon", "x": 17')], ids=repr)
+@pytest.mark.parametrize(
+    'old, new',
+    [
+        (b'"data": "AP9', b'"data": "A!P9'),
+        (b'"data": "AP9', b'"data": "P9'),
+        (b'"data": "AP9', b'"data": 5, "x": "'),
+        (b'"mode": 416', b'"mode": "rw"'),
+        (b'"mode": 416', b'"mode": null'),
+        (b'"uid": 5', b'"uid": []'),
+        (b'"xattrs": {', b'"xattrs": 5, "x": {'),
+        (b'"mtime_ns": 17', b'"mtime_ns": "soon", "x": 17'),
+    ],
+    ids=repr,
+)
 def test_a_damaged_image_is_refused(old: bytes, new: bytes) -> None:
     data = registration.render_kept(KEPT[:1])
     assert old in data

@@ -19,8 +19,11 @@ SWITCH = Switch(REPO_URL, FAMILIES)
 VETTED = 'baseurl=https://repo.tuxcare.com/almalinux/$tuxcare_releasever/$tuxcare_token/BaseOS/$basearch/os/'
 MIRRORS = 'https://mirrors.almalinux.org/mirrorlist/'
 REAL_FILES = sorted(REAL.glob('repos/*/*.repo'))
-GENERATED = [(version, name, text) for version, os_id in (('9.2', 'almalinux'), ('8.10', 'almalinux'), ('9.6', 'rocky'))
-             for name, text in sorted(osfiles.repo_files(version, os_id).items())]
+GENERATED = [
+    (version, name, text)
+    for version, os_id in (('9.2', 'almalinux'), ('8.10', 'almalinux'), ('9.6', 'rocky'))
+    for name, text in sorted(osfiles.repo_files(version, os_id).items())
+]
 
 
 def switched(text: str, **changed: object) -> str:
@@ -39,21 +42,54 @@ def only(text: str) -> inifile.Section:
 
 # --- properties -----------------------------------------------------------------------------------------------------
 
-_URLS = ['https://mirrors.almalinux.org/mirrorlist/$releasever/baseos', 'https://mirrors.almalinux.org/mirrorlist/9/appstream-debug',
-         'https://repo.almalinux.org/vault/9.2/BaseOS/debug/$basearch/', 'https://repo.almalinux.org/9/BaseOS/Source/8/',
-         'https://repo.almalinux.org/$releasever/debug/9/x', 'https://dl.rockylinux.org/$contentdir/$releasever/AppStream/$basearch/os/',
-         'https://repo.almalinux.org/almalinux/${releasever}/isos/', 'http://nginx.org/packages/9/', 'https://[::1', 'https:///9/']
-_LINES = (['[baseos]', '[crb]', '[other]', '', ' ', '# comment', '#tuxcare', '#tuxcare-x', '#x', ' continued', '\tcontinued $releasever',
-           '  https://mirrors.almalinux.org/mirrorlist/9/extras', 'enabled=1', 'enabled=0', 'enabled = no', 'sslcacert=/x',
-           'name=AlmaLinux $releasever - BaseOS', 'name=a$releasever_minor.$releasever', 'name=', 'junk', 'k=v\x0cw', '\udcff=1',
-           '#baseurl=https://repo.almalinux.org/almalinux/$releasever/BaseOS/$basearch/os/']
-          + [key + '=' + url for key in ('baseurl', 'mirrorlist', 'metalink', '# baseurl') for url in _URLS])
+_URLS = [
+    'https://mirrors.almalinux.org/mirrorlist/$releasever/baseos',
+    'https://mirrors.almalinux.org/mirrorlist/9/appstream-debug',
+    'https://repo.almalinux.org/vault/9.2/BaseOS/debug/$basearch/',
+    'https://repo.almalinux.org/9/BaseOS/Source/8/',
+    'https://repo.almalinux.org/$releasever/debug/9/x',
+    'https://dl.rockylinux.org/$contentdir/$releasever/AppStream/$basearch/os/',
+    'https://repo.almalinux.org/almalinux/${releasever}/isos/',
+    'http://nginx.org/packages/9/',
+    'https://[::1',
+    'https:///9/',
+]
+_LINES = [
+    '[baseos]',
+    '[crb]',
+    '[other]',
+    '',
+    ' ',
+    '# comment',
+    '#tuxcare',
+    '#tuxcare-x',
+    '#x',
+    ' continued',
+    '\tcontinued $releasever',
+    '  https://mirrors.almalinux.org/mirrorlist/9/extras',
+    'enabled=1',
+    'enabled=0',
+    'enabled = no',
+    'sslcacert=/x',
+    'name=AlmaLinux $releasever - BaseOS',
+    'name=a$releasever_minor.$releasever',
+    'name=',
+    'junk',
+    'k=v\x0cw',
+    '\udcff=1',
+    '#baseurl=https://repo.almalinux.org/almalinux/$releasever/BaseOS/$basearch/os/',
+] + [key + '=' + url for key in ('baseurl', 'mirrorlist', 'metalink', '# baseurl') for url in _URLS]
 _DOCUMENTS = st.builds(
-    lambda mark, lines, last: mark + ''.join(line + end for line, end in lines) + last, st.sampled_from(['', '\ufeff']),
+    lambda mark, lines, last: mark + ''.join(line + end for line, end in lines) + last,
+    st.sampled_from(['', '\ufeff']),
     st.lists(st.tuples(st.sampled_from(_LINES), st.sampled_from(['\n', '\n', '\r\n'])), max_size=14),
-    st.sampled_from(['', 'enabled=1', 'name=AlmaLinux $releasever', _LINES[-1], 'baseurl=' + _URLS[0]]))
-_SWITCHES = st.builds(lambda served, ca_file: SWITCH._replace(served=served, ca_file=ca_file),
-                      st.sampled_from([None, (), ('BaseOS',)]), st.sampled_from(['', '/etc/pki/ca.pem']))
+    st.sampled_from(['', 'enabled=1', 'name=AlmaLinux $releasever', _LINES[-1], 'baseurl=' + _URLS[0]]),
+)
+_SWITCHES = st.builds(
+    lambda served, ca_file: SWITCH._replace(served=served, ca_file=ca_file),
+    st.sampled_from([None, (), ('BaseOS',)]),
+    st.sampled_from(['', '/etc/pki/ca.pem']),
+)
 
 
 @settings(max_examples=400, deadline=None)
@@ -69,6 +105,7 @@ def test_reverting_undoes_switching_for_any_document_without_our_stamp(text: str
 @given(_DOCUMENTS, _SWITCHES)
 @example('[a]\nbaseurl=https://repo.almalinux.org/$releasever/debug/9/x\n', SWITCH)
 @example('[a]\nbaseurl=https://repo.almalinux.org/9/BaseOS/Source/8/\n', SWITCH)
+@example('[a]\n continued\nmirrorlist=' + _URLS[1] + '\n', SWITCH)
 def test_switching_twice_is_switching_once(text: str, switch: Switch) -> None:
     once = repofile.switched(inifile.parse(text), switch)
     assert repofile.switched(once, switch).render() == once.render()
@@ -76,6 +113,7 @@ def test_switching_twice_is_switching_once(text: str, switch: Switch) -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(_DOCUMENTS, _SWITCHES)
+@example('[a]\n continued\nmirrorlist=' + _URLS[1] + '\n', SWITCH)
 def test_after_switching_every_live_url_of_an_os_is_pinned(text: str, switch: Switch) -> None:
     """DESIGN 4, rule 1a; a URL that names no release is what `unpinnable` is for."""
     document = inifile.parse(text)
@@ -98,8 +136,9 @@ def test_any_bytes_survive_a_switch_and_its_way_back(data: bytes) -> None:
 
 
 def _community_left(document: Document) -> List[str]:
-    return [line for line in document.lines if not line.startswith('#') and 'releasever' in line
-            and '$tuxcare_releasever' not in line]
+    return [
+        line for line in document.lines if not line.startswith('#') and 'releasever' in line and '$tuxcare_releasever' not in line
+    ]
 
 
 @pytest.mark.parametrize('version, name, text', GENERATED, ids=['{}/{}'.format(*known[:2]) for known in GENERATED])
@@ -130,42 +169,84 @@ def test_real_files_there_and_back(path: 'object') -> None:
     assert inifile.encode(repofile.reverted(there).render()) == data
 
 
-@pytest.mark.parametrize('release, section, tree', [
-    ('9.2', 'baseos', 'BaseOS'), ('9.2', 'appstream', 'AppStream'), ('9.2', 'crb', 'CRB'), ('9.2', 'extras', 'extras'),
-    ('9.2', 'highavailability', 'HighAvailability'), ('9.2', 'saphana', 'SAPHANA'), ('9.2', 'plus', 'plus'),
-    ('9.2', 'baseos-debuginfo', None), ('9.2', 'crb-source', None),
-    ('8.10', 'baseos', 'BaseOS'), ('8.10', 'ha', 'HighAvailability'), ('8.10', 'powertools', 'PowerTools'),
-    ('8.10', 'nfv', 'NFV'), ('8.10', 'baseos-source', None)])
+@pytest.mark.parametrize(
+    'release, section, tree',
+    [
+        ('9.2', 'baseos', 'BaseOS'),
+        ('9.2', 'appstream', 'AppStream'),
+        ('9.2', 'crb', 'CRB'),
+        ('9.2', 'extras', 'extras'),
+        ('9.2', 'highavailability', 'HighAvailability'),
+        ('9.2', 'saphana', 'SAPHANA'),
+        ('9.2', 'plus', 'plus'),
+        ('9.2', 'baseos-debuginfo', None),
+        ('9.2', 'crb-source', None),
+        ('8.10', 'baseos', 'BaseOS'),
+        ('8.10', 'ha', 'HighAvailability'),
+        ('8.10', 'powertools', 'PowerTools'),
+        ('8.10', 'nfv', 'NFV'),
+        ('8.10', 'baseos-source', None),
+    ],
+)
 def test_which_vetted_tree_a_section_stands_for(release: str, section: str, tree: Optional[str]) -> None:
-    found = [known for text in osfiles.repo_files(release).values()
-             for known in repofile.trees(inifile.parse(text), FAMILIES) if known.section == section]
+    found = [
+        known
+        for text in osfiles.repo_files(release).values()
+        for known in repofile.trees(inifile.parse(text), FAMILIES)
+        if known.section == section
+    ]
     assert [known.name for known in found] == [tree]
 
 
 # --- one section, before and after ----------------------------------------------------------------------------------
 
 TABLE = [
-    ('mirror-list', '[baseos]\nmirrorlist={}$releasever/baseos\nenabled=1\n'.format(MIRRORS),
-     '[baseos]\n#tuxcare+\n{}\n#tuxcare- mirrorlist={}$releasever/baseos\nenabled=1\n'.format(VETTED, MIRRORS)),
-    ('fixed-minor', '[x]\nbaseurl=https://repo.almalinux.org/almalinux/9.4/BaseOS/x86_64/os/\n',
-     '[x]\n#tuxcare+\n{}\n#tuxcare- baseurl=https://repo.almalinux.org/almalinux/9.4/BaseOS/x86_64/os/\n'.format(VETTED)),
-    ('two-base-urls', '[x]\nbaseurl=https://repo.almalinux.org/9/BaseOS/\n https://vault.almalinux.org/9/BaseOS/\n',
-     '[x]\n#tuxcare+\n{}\n#tuxcare- baseurl=https://repo.almalinux.org/9/BaseOS/\n'
-     '#tuxcare-  https://vault.almalinux.org/9/BaseOS/\n'.format(VETTED)),
-    ('name', '[x]\nname=Alma $releasever\nmirrorlist={}9/baseos\n'.format(MIRRORS),
-     '[x]\n#tuxcare+\nname=Alma $tuxcare_releasever\n#tuxcare- name=Alma $releasever\n'
-     '#tuxcare+\n{}\n#tuxcare- mirrorlist={}9/baseos\n'.format(VETTED, MIRRORS)),
-    ('cr-lf', '[baseos]\r\nmirrorlist={}9/baseos\r\n'.format(MIRRORS),
-     '[baseos]\r\n#tuxcare+\r\n{}\r\n#tuxcare- mirrorlist={}9/baseos\r\n'.format(VETTED, MIRRORS)),
-    ('debug-is-pinned-and-disabled', '[x]\nbaseurl=https://repo.almalinux.org/vault/9/BaseOS/debug/x/\nenabled=1\n',
-     '[x]\n#tuxcare+\nbaseurl=https://repo.almalinux.org/vault/$tuxcare_releasever/BaseOS/debug/x/\n'
-     '#tuxcare- baseurl=https://repo.almalinux.org/vault/9/BaseOS/debug/x/\n#tuxcare+\nenabled=0\n#tuxcare- enabled=1\n'),
-    ('enabled-by-silence', '[x]\nmirrorlist={}9/devel\n'.format(MIRRORS),
-     '[x]\n#tuxcare+\nenabled=0\n#tuxcare+\nmirrorlist={0}$tuxcare_releasever/devel\n#tuxcare- mirrorlist={0}9/devel\n'.format(
-         MIRRORS)),
-    ('variable-of-major-and-minor', '[x]\nbaseurl=https://repo.almalinux.org/${releasever_major}.$releasever_minor/debug/\nenabled=0\n',
-     '[x]\n#tuxcare+\nbaseurl=https://repo.almalinux.org/$tuxcare_releasever/debug/\n'
-     '#tuxcare- baseurl=https://repo.almalinux.org/${releasever_major}.$releasever_minor/debug/\nenabled=0\n'),
+    (
+        'mirror-list',
+        '[baseos]\nmirrorlist={}$releasever/baseos\nenabled=1\n'.format(MIRRORS),
+        '[baseos]\n#tuxcare+\n{}\n#tuxcare- mirrorlist={}$releasever/baseos\nenabled=1\n'.format(VETTED, MIRRORS),
+    ),
+    (
+        'fixed-minor',
+        '[x]\nbaseurl=https://repo.almalinux.org/almalinux/9.4/BaseOS/x86_64/os/\n',
+        '[x]\n#tuxcare+\n{}\n#tuxcare- baseurl=https://repo.almalinux.org/almalinux/9.4/BaseOS/x86_64/os/\n'.format(VETTED),
+    ),
+    (
+        'two-base-urls',
+        '[x]\nbaseurl=https://repo.almalinux.org/9/BaseOS/\n https://vault.almalinux.org/9/BaseOS/\n',
+        '[x]\n#tuxcare+\n{}\n#tuxcare- baseurl=https://repo.almalinux.org/9/BaseOS/\n'
+        '#tuxcare-  https://vault.almalinux.org/9/BaseOS/\n'.format(VETTED),
+    ),
+    (
+        'name',
+        '[x]\nname=Alma $releasever\nmirrorlist={}9/baseos\n'.format(MIRRORS),
+        '[x]\n#tuxcare+\nname=Alma $tuxcare_releasever\n#tuxcare- name=Alma $releasever\n'
+        '#tuxcare+\n{}\n#tuxcare- mirrorlist={}9/baseos\n'.format(VETTED, MIRRORS),
+    ),
+    (
+        'cr-lf',
+        '[baseos]\r\nmirrorlist={}9/baseos\r\n'.format(MIRRORS),
+        '[baseos]\r\n#tuxcare+\r\n{}\r\n#tuxcare- mirrorlist={}9/baseos\r\n'.format(VETTED, MIRRORS),
+    ),
+    (
+        'debug-is-pinned-and-disabled',
+        '[x]\nbaseurl=https://repo.almalinux.org/vault/9/BaseOS/debug/x/\nenabled=1\n',
+        '[x]\n#tuxcare+\nbaseurl=https://repo.almalinux.org/vault/$tuxcare_releasever/BaseOS/debug/x/\n'
+        '#tuxcare- baseurl=https://repo.almalinux.org/vault/9/BaseOS/debug/x/\n#tuxcare+\nenabled=0\n#tuxcare- enabled=1\n',
+    ),
+    (
+        'enabled-by-silence',
+        '[x]\nmirrorlist={}9/devel\n'.format(MIRRORS),
+        '[x]\n#tuxcare+\nenabled=0\n#tuxcare+\nmirrorlist={0}$tuxcare_releasever/devel\n#tuxcare- mirrorlist={0}9/devel\n'.format(
+            MIRRORS
+        ),
+    ),
+    (
+        'variable-of-major-and-minor',
+        '[x]\nbaseurl=https://repo.almalinux.org/${releasever_major}.$releasever_minor/debug/\nenabled=0\n',
+        '[x]\n#tuxcare+\nbaseurl=https://repo.almalinux.org/$tuxcare_releasever/debug/\n'
+        '#tuxcare- baseurl=https://repo.almalinux.org/${releasever_major}.$releasever_minor/debug/\nenabled=0\n',
+    ),
 ]
 
 
@@ -175,14 +256,18 @@ def test_a_section_before_and_after(before: str, after: str) -> None:
     assert reverted(after) == before
 
 
-@pytest.mark.parametrize('text', [
-    pytest.param('[nginx]\nbaseurl=http://nginx.org/packages/centos/$releasever/$basearch/\n', id='third-party'),
-    pytest.param('[epel]\nmetalink=https://mirrors.fedoraproject.org/metalink?repo=epel-$releasever\n', id='epel'),
-    pytest.param('[baseos]\nbaseurl=https://mirror.example.com/almalinux/9/BaseOS/\n', id='own-mirror-by-an-os-id'),
-    pytest.param('[x]\nbaseurl=https://example.com/mirrors.almalinux.org/9/BaseOS/\n', id='host-name-as-a-path'),
-    pytest.param('[x]\nbaseurl=https://repo.almalinux.org.example.com/9/BaseOS/\n', id='host-name-as-a-prefix'),
-    pytest.param('[x]\n#mirrorlist={}9/baseos\nbaseurl=file:///srv\n'.format(MIRRORS), id='commented-out'),
-    pytest.param('[x]\nname=no URL\n', id='no-url')])
+@pytest.mark.parametrize(
+    'text',
+    [
+        pytest.param('[nginx]\nbaseurl=http://nginx.org/packages/centos/$releasever/$basearch/\n', id='third-party'),
+        pytest.param('[epel]\nmetalink=https://mirrors.fedoraproject.org/metalink?repo=epel-$releasever\n', id='epel'),
+        pytest.param('[baseos]\nbaseurl=https://mirror.example.com/almalinux/9/BaseOS/\n', id='own-mirror-by-an-os-id'),
+        pytest.param('[x]\nbaseurl=https://example.com/mirrors.almalinux.org/9/BaseOS/\n', id='host-name-as-a-path'),
+        pytest.param('[x]\nbaseurl=https://repo.almalinux.org.example.com/9/BaseOS/\n', id='host-name-as-a-prefix'),
+        pytest.param('[x]\n#mirrorlist={}9/baseos\nbaseurl=file:///srv\n'.format(MIRRORS), id='commented-out'),
+        pytest.param('[x]\nname=no URL\n', id='no-url'),
+    ],
+)
 def test_what_is_not_ours_is_not_touched(text: str) -> None:
     assert switched(text) == text
 
@@ -191,7 +276,7 @@ def test_what_is_not_ours_is_not_touched(text: str) -> None:
 def test_a_tree_that_does_not_answer_is_disabled(served: Optional[Tuple[str, ...]], enabled: bool) -> None:
     section = only(switched('[b]\nmirrorlist={}9/baseos\nenabled=1\n'.format(MIRRORS), served=served))
     assert repofile.is_enabled(section) is enabled
-    assert section.value('baseurl') == VETTED[len('baseurl='):]
+    assert section.value('baseurl') == VETTED[len('baseurl=') :]
 
 
 def test_a_disabled_section_stays_disabled() -> None:
@@ -218,25 +303,38 @@ def test_an_administrators_lines_survive_the_way_back() -> None:
     assert reverted(mine) == '[b]\nmirrorlist={}9/baseos\nenabled=1\nexclude=kernel*\n# mine\n'.format(MIRRORS)
 
 
-@pytest.mark.parametrize('text, line, words', [
-    ('[a]\nk=v\n[a]\n', 0, '[a] stands here twice'), ('[a]\nname=a\0b\n', 2, 'NUL'),
-    ('rubbish\n[a]\n', 1, 'neither'), ('[a]\n\nrubbish\n', 3, 'neither')], ids=['twice', 'nul', 'top', 'inside'])
+@pytest.mark.parametrize(
+    'text, line, words',
+    [
+        ('[a]\nk=v\n[a]\n', 0, '[a] stands here twice'),
+        ('[a]\nname=a\0b\n', 2, 'NUL'),
+        ('rubbish\n[a]\n', 1, 'neither'),
+        ('[a]\n\nrubbish\n', 3, 'neither'),
+    ],
+    ids=['twice', 'nul', 'top', 'inside'],
+)
 def test_why_a_file_cannot_be_changed(text: str, line: int, words: str) -> None:
     found = repofile.problems('/x.repo', inifile.parse(text))
     assert [(problem.path, problem.line) for problem in found] == [('/x.repo', line)]
     assert words in found[0].text
 
 
-@pytest.mark.parametrize('text, lines', [
-    ('[x]\nbaseurl=https://repo.almalinux.org/latest/debug/\n', [2]),
-    ('[x]\nbaseurl=https://repo.almalinux.org/9/debug/\n', []),
-    ('[x]\nbaseurl=https://repo.almalinux.org/9/debug/\n https://repo.almalinux.org/latest/debug/\n', [2]),
-    ('[x]\nbaseurl=https://example.com/latest/debug/\n', [])], ids=['none', 'major', 'one-of-two', 'foreign'])
+@pytest.mark.parametrize(
+    'text, lines',
+    [
+        ('[x]\nbaseurl=https://repo.almalinux.org/latest/debug/\n', [2]),
+        ('[x]\nbaseurl=https://repo.almalinux.org/9/debug/\n', []),
+        ('[x]\nbaseurl=https://repo.almalinux.org/9/debug/\n https://repo.almalinux.org/latest/debug/\n', [2]),
+        ('[x]\nbaseurl=https://example.com/latest/debug/\n', []),
+    ],
+    ids=['none', 'major', 'one-of-two', 'foreign'],
+)
 def test_an_os_url_that_nothing_could_pin(text: str, lines: List[int]) -> None:
     assert [line for line, _ in repofile.unpinnable(inifile.parse(text), FAMILIES)] == lines
 
 
-@pytest.mark.parametrize('value, enabled', [('1', True), ('yes', True), ('True', True), ('0', False), ('No', False),
-                                            ('FALSE', False), ('off', False)])
+@pytest.mark.parametrize(
+    'value, enabled', [('1', True), ('yes', True), ('True', True), ('0', False), ('No', False), ('FALSE', False), ('off', False)]
+)
 def test_enabled_as_dnf_takes_it(value: str, enabled: bool) -> None:
     assert repofile.is_enabled(only('[a]\nenabled={}\n'.format(value))) is enabled

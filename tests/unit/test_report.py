@@ -17,11 +17,24 @@ OLD, NEW = Image(b'a\nb\n', 0o644), Image(b'a\nc\n', 0o640)
 def test_a_plan_as_lines_in_the_order_in_which_it_would_be_done() -> None:
     plan = Plan(('POST https://x/',), (Change('/f', OLD, NEW),), ('Install a-1',), (('grubby', '--x'),), ('A note.',))
     found = report.plan_report('v', plan)
-    assert found.lines == ('Request: POST https://x/', '--- /f', '+++ /f', '@@ -1,2 +1,2 @@', ' a', '-b', '+c', 'Package: Install a-1',
-                           'Command: grubby --x', 'A note.', 'Dry run: nothing was changed.')
+    assert found.lines == (
+        'Request: POST https://x/',
+        '--- /f',
+        '+++ /f',
+        '@@ -1,2 +1,2 @@',
+        ' a',
+        '-b',
+        '+c',
+        'Package: Install a-1',
+        'Command: grubby --x',
+        'A note.',
+        'Dry run: nothing was changed.',
+    )
     assert found.status == 0
     assert found.document['dry_run'] is True and found.document['commands'] == [['grubby', '--x']]
-    assert found.document['files'] == [{'path': '/f', 'action': 'change', 'mode': '0640', 'diff': '\n'.join(found.lines[1:7]) + '\n'}]
+    assert found.document['files'] == [
+        {'path': '/f', 'action': 'change', 'mode': '0640', 'diff': '\n'.join(found.lines[1:7]) + '\n'}
+    ]
 
 
 def test_a_plan_without_anything_says_so() -> None:

@@ -35,9 +35,12 @@ def write_failing(root: Root, path: str) -> str:
 
 # --- links and escapes ----------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize('target', [
-    '->/etc/real', '->real', '->../etc/real', '->./real', '->../../../../../../etc/real', '->/../../etc/real', '->link2'],
-    ids=lambda target: target[2:])
+
+@pytest.mark.parametrize(
+    'target',
+    ['->/etc/real', '->real', '->../etc/real', '->./real', '->../../../../../../etc/real', '->/../../etc/real', '->link2'],
+    ids=lambda target: target[2:],
+)
 def test_links_are_followed_inside_the_root(top: Path, target: str) -> None:
     root = plant(top, {'/etc/real': 'old\n', '/etc/link2': '->/etc/real', '/etc/link': target})
     assert root.resolve('/etc/link') == '/etc/real'
@@ -83,7 +86,9 @@ def test_a_dangling_link_gets_its_target_and_loses_it_again(top: Path) -> None:
     assert snapshot(top) == before
 
 
-@pytest.mark.parametrize('path, kind', [('/f', 'file'), ('/d', 'folder'), ('/p', 'other'), ('/l', 'file'), ('/x', ''), ('/f/x', '')])
+@pytest.mark.parametrize(
+    'path, kind', [('/f', 'file'), ('/d', 'folder'), ('/p', 'other'), ('/l', 'file'), ('/x', ''), ('/f/x', '')]
+)
 def test_what_is_there(top: Path, path: str, kind: str) -> None:
     root = plant(top, {'/f': 'x', '/d/x': 'x', '/l': '->f'})
     os.mkfifo(str(top / 'p'))
@@ -91,6 +96,7 @@ def test_what_is_there(top: Path, path: str, kind: str) -> None:
 
 
 # --- all that belongs to a file -------------------------------------------------------------------------------------
+
 
 @pytest.mark.parametrize('mode', [0o600, 0o644, 0o400, 0o640, 0o444, 0o755, 0o4755, 0o000], ids=oct)
 def test_the_mode_is_the_images_whatever_the_umask(top: Path, mode: int) -> None:
@@ -155,9 +161,10 @@ def test_a_hard_link_elsewhere_keeps_the_old_bytes(top: Path) -> None:
 
 # --- whole or not at all --------------------------------------------------------------------------------------------
 
+
 def renames(monkeypatch: pytest.MonkeyPatch, fail: Optional[OSError] = None) -> List[str]:
     """The sources of every rename from now on: where temporary files lie."""
-    seen = []  # type: List[str]
+    seen: List[str] = []
     real = os.rename
 
     def watched(source: Any, target: Any, **options: Any) -> None:
@@ -165,13 +172,18 @@ def renames(monkeypatch: pytest.MonkeyPatch, fail: Optional[OSError] = None) -> 
         if fail is not None:
             raise fail
         real(source, target, **options)
+
     monkeypatch.setattr(os, 'rename', watched)
     return seen
 
 
 @pytest.mark.parametrize('path', ['/etc/dnf/vars/tuxcare_token', '/etc/yum.repos.d/tuxcare.repo'])
-@pytest.mark.parametrize('links', [{}, {'/etc/dnf/vars': '->/srv/vars', '/etc/yum.repos.d': '->../srv/repos'}], ids=['plain', 'linked'])
-def test_no_temporary_file_lies_where_dnf_reads(top: Path, monkeypatch: pytest.MonkeyPatch, path: str, links: 'dict[str, str]') -> None:
+@pytest.mark.parametrize(
+    'links', [{}, {'/etc/dnf/vars': '->/srv/vars', '/etc/yum.repos.d': '->../srv/repos'}], ids=['plain', 'linked']
+)
+def test_no_temporary_file_lies_where_dnf_reads(
+    top: Path, monkeypatch: pytest.MonkeyPatch, path: str, links: 'dict[str, str]'
+) -> None:
     """FACTS 7: every regular file in /etc/dnf/vars is a variable."""
     root = plant(top, dict({'/srv/vars/a': 'x', '/srv/repos/a': 'x', '/etc/dnf/dnf.conf': 'x'}, **links))
     seen = renames(monkeypatch)
@@ -202,7 +214,7 @@ def test_a_secret_is_never_readable_by_others_on_its_way(top: Path, monkeypatch:
 
 
 def test_bytes_and_name_are_on_the_disk_before_it_returns(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    events = []  # type: List[str]
+    events: List[str] = []
     for name in ('fsync', 'rename'):
         real = getattr(os, name)
 
@@ -210,6 +222,7 @@ def test_bytes_and_name_are_on_the_disk_before_it_returns(top: Path, monkeypatch
             folder = _name == 'fsync' and stat.S_ISDIR(os.fstat(args[0]).st_mode)
             events.append('fsync-folder' if folder else _name)
             _real(*args)
+
         monkeypatch.setattr(os, name, watched)
     root = plant(top, {'/etc/x': 'old'})
     root.write('/etc/x', IMAGE)
@@ -225,6 +238,7 @@ def test_a_failure_leaves_the_old_file_and_nothing_beside(top: Path, monkeypatch
 
     def full(*unused: Any) -> None:
         raise OSError(28, 'No space left on device')
+
     monkeypatch.setattr(os, step, full)
     said = write_failing(root, '/etc/x')
     monkeypatch.undo()
@@ -262,6 +276,7 @@ def test_a_planted_link_in_the_place_of_the_temporary_file_is_not_followed(top: 
 
 
 # --- what is no plain file ------------------------------------------------------------------------------------------
+
 
 @pytest.mark.parametrize('name', ['folder', 'fifo'])
 def test_what_is_no_regular_file_is_refused_at_once(top: Path, name: str) -> None:

@@ -10,16 +10,17 @@ from tuxcare_lib.schema import Key
 
 SCHEMA = {'main': {'size': Key(schema.integer(1, 9), default=5), 'name': Key(schema.text, required=True)},
           'item': {'on': Key(schema.boolean, default=False), 'words': Key(schema.words, default=())}}
+ARGUMENTS = {'item': 2}
 
 
 def problems(text: str) -> List[Tuple[int, str]]:
-    found = schema.read('x.conf', text, SCHEMA)[1]
+    found = schema.read('x.conf', text, SCHEMA, ARGUMENTS)[1]
     assert {problem.path for problem in found} <= {'x.conf'}
     return [(problem.line, problem.text) for problem in found]
 
 
 def test_values_arguments_defaults_and_lines() -> None:
-    sections, found = schema.read('x.conf', '[main]\nname=n\n\n[item a b]\nwords = p\n  q\n', SCHEMA)
+    sections, found = schema.read('x.conf', '[main]\nname=n\n\n[item a b]\nwords = p\n  q\n', SCHEMA, ARGUMENTS)
     assert found == []
     assert [(section.kind, section.arguments, section.line) for section in sections] == [
         ('main', (), 1), ('item', ('a', 'b'), 4)]
@@ -31,6 +32,8 @@ def test_values_arguments_defaults_and_lines() -> None:
 @pytest.mark.parametrize('text, line, words', [
     pytest.param('[main]\nname=n\nsizes=1\n', 3, "unknown key 'sizes' in [main]; known are name, size", id='unknown-key'),
     pytest.param('[mian]\n', 1, 'unknown section [mian]; known are item, main', id='unknown-section'),
+    pytest.param('[item a]\n', 1, '[item a]', id='too-few-words'),
+    pytest.param('[main x]\nname=n\n', 1, '[main x]', id='too-many-words'),
     pytest.param('[main]\nname=n\nsize=10\n', 3, 'from 1 to 9', id='bad-value'),
     pytest.param('[main]\nsize=1\n', 1, "lacks the key 'name'", id='missing-key'),
     pytest.param('[main]\nname=n\nrubbish\n', 3, 'neither a section', id='junk'),
@@ -55,7 +58,7 @@ def test_a_bad_value_is_shown() -> None:
 @pytest.mark.parametrize('parse, value, result', [
     (schema.boolean, 'Yes', True), (schema.boolean, '1', True), (schema.boolean, 'OFF', False), (schema.boolean, 'false', False),
     (schema.integer(1, 600), '600', 600), (schema.integer(0, 10), '0', 0), (schema.text, 'a b', 'a b'),
-    (schema.words, ' a\n b ', ('a', 'b')), (schema.comma_list, 'a b, c,', ('a b', 'c'))])
+    (schema.words, ' a\n b ', ('a', 'b')), (schema.lines, 'a, b\n c\n', ('a, b', 'c'))])
 def test_good_values(parse: Callable[[str], Any], value: str, result: Any) -> None:
     assert parse(value) == result
 

@@ -34,33 +34,68 @@ def test_the_shipped_file_shows_every_key_and_its_default() -> None:
         assert all(any(line.startswith((key + '=', key + ' =')) for line in lines) for key in keys), kind
 
 
-@pytest.mark.parametrize('section, key, value, expected', [
-    ('service', 'repo_url', 'https://eportal.example.com/', 'https://eportal.example.com'),
-    ('service', 'register_url', 'http://eportal.example.com:8080/r', 'http://eportal.example.com:8080/r'),
-    ('service', 'gpg_key_fingerprint', 'fad7 8590 81d0 738b 7a82 8496 d07b f2a0 8d50 eb66', 'FAD7859081D0738B7A828496D07BF2A08D50EB66'),
-    ('service', 'ca_file', '/etc/pki/ca.pem', '/etc/pki/ca.pem'),
-    ('service', 'proxy', 'http://proxy.example.com:3128', 'http://proxy.example.com:3128'),
-    ('service', 'timeout', '600', 600), ('service', 'retries', '0', 0),
-    ('pin', 'trusted_url', 'https://m/$tuxcare_releasever file:///srv', ('https://m/$tuxcare_releasever', 'file:///srv')),
-    ('pin', 'allow', 'nginx@site foo@bar', ('nginx@site', 'foo@bar'))], ids=lambda value: str(value)[:24])
+@pytest.mark.parametrize(
+    'section, key, value, expected',
+    [
+        ('service', 'repo_url', 'https://eportal.example.com/', 'https://eportal.example.com'),
+        ('service', 'register_url', 'http://eportal.example.com:8080/r', 'http://eportal.example.com:8080/r'),
+        (
+            'service',
+            'gpg_key_fingerprint',
+            'fad7 8590 81d0 738b 7a82 8496 d07b f2a0 8d50 eb66',
+            'FAD7859081D0738B7A828496D07BF2A08D50EB66',
+        ),
+        ('service', 'ca_file', '/etc/pki/ca.pem', '/etc/pki/ca.pem'),
+        ('service', 'proxy', 'http://proxy.example.com:3128', 'http://proxy.example.com:3128'),
+        ('service', 'timeout', '600', 600),
+        ('service', 'retries', '0', 0),
+        ('pin', 'trusted_url', 'https://m/$tuxcare_releasever file:///srv', ('https://m/$tuxcare_releasever', 'file:///srv')),
+        ('pin', 'allow', 'nginx@site foo@bar', ('nginx@site', 'foo@bar')),
+    ],
+    ids=lambda value: str(value)[:24],
+)
 def test_a_value_of_the_administrator(section: str, key: str, value: str, expected: Any) -> None:
     found = read('[{}]\n{} = {}\n'.format(section, key, value))
     assert getattr(found, key) == expected
     assert found._replace(**{key: getattr(settings(), key)}) == settings()
 
 
-@pytest.mark.parametrize('section, key, value', [
-    ('service', 'repo_url', 'banana'), ('service', 'repo_url', 'ftp://x/'), ('service', 'repo_url', 'https://'),
-    ('service', 'repo_url', 'https://user:secret@x/'), ('service', 'repo_url', 'https://x/?a=b'), ('service', 'repo_url', 'https://x/#a'),
-    ('service', 'repo_url', 'https://x/$releasever'), ('service', 'repo_url', 'https://x/a b'), ('service', 'repo_url', ''),
-    ('service', 'check_url', 'https://x:99999/'), ('service', 'check_url', 'https://[::1'), ('service', 'check_url', 'https://x:0/'),
-    ('service', 'gpg_key_fingerprint', '8D50EB66'), ('service', 'gpg_key_fingerprint', 'Z' * 40),
-    ('service', 'timeout', '0'), ('service', 'timeout', '601'), ('service', 'timeout', 'soon'),
-    ('service', 'retries', '-1'), ('service', 'retries', '11'), ('main', 'enabled', 'banana'),
-    ('service', 'ca_file', '/etc/a\n  sslverify=0'), ('service', 'ca_file', 'ca.pem'), ('service', 'proxy', 'banana'),
-    ('pin', 'allow', 'nginx'), ('pin', 'allow', '@site'), ('pin', 'allow', 'nginx@'), ('pin', 'trusted_url', 'mirror.example.com/9.2'),
-    ('pin', 'trusted_url', 'https:///'), ('pin', 'colour', 'red'), ('service', 'Repo_URL', 'https://x')],
-    ids=lambda value: str(value)[:24])
+@pytest.mark.parametrize(
+    'section, key, value',
+    [
+        ('service', 'repo_url', 'banana'),
+        ('service', 'repo_url', 'ftp://x/'),
+        ('service', 'repo_url', 'https://'),
+        ('service', 'repo_url', 'https://user:secret@x/'),
+        ('service', 'repo_url', 'https://x/?a=b'),
+        ('service', 'repo_url', 'https://x/#a'),
+        ('service', 'repo_url', 'https://x/$releasever'),
+        ('service', 'repo_url', 'https://x/a b'),
+        ('service', 'repo_url', ''),
+        ('service', 'check_url', 'https://x:99999/'),
+        ('service', 'check_url', 'https://[::1'),
+        ('service', 'check_url', 'https://x:0/'),
+        ('service', 'gpg_key_fingerprint', '8D50EB66'),
+        ('service', 'gpg_key_fingerprint', 'Z' * 40),
+        ('service', 'timeout', '0'),
+        ('service', 'timeout', '601'),
+        ('service', 'timeout', 'soon'),
+        ('service', 'retries', '-1'),
+        ('service', 'retries', '11'),
+        ('main', 'enabled', 'banana'),
+        ('service', 'ca_file', '/etc/a\n  sslverify=0'),
+        ('service', 'ca_file', 'ca.pem'),
+        ('service', 'proxy', 'banana'),
+        ('pin', 'allow', 'nginx'),
+        ('pin', 'allow', '@site'),
+        ('pin', 'allow', 'nginx@'),
+        ('pin', 'trusted_url', 'mirror.example.com/9.2'),
+        ('pin', 'trusted_url', 'https:///'),
+        ('pin', 'colour', 'red'),
+        ('service', 'Repo_URL', 'https://x'),
+    ],
+    ids=lambda value: str(value)[:24],
+)
 def test_a_bad_value_is_named_with_file_and_line(section: str, key: str, value: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         read('# top\n[{}]\n{} = {}\n'.format(section, key, value))
@@ -69,11 +104,15 @@ def test_a_bad_value_is_named_with_file_and_line(section: str, key: str, value: 
     assert '\n' not in str(caught.value)
 
 
-@pytest.mark.parametrize('text, lines', [
-    pytest.param('[servce]\ntimeout = 5\n', [1], id='unknown-section'),
-    pytest.param('[service two]\ntimeout = 5\n', [1], id='a-section-with-a-word-too-many'),
-    pytest.param('[pin]\n[pin]\n', [0], id='a-section-twice'),
-    pytest.param('rubbish\n[main]\nenabled = x\n[service]\ntimeout = y\nfoo = 1\n', [1, 3, 5, 6], id='all-together')])
+@pytest.mark.parametrize(
+    'text, lines',
+    [
+        pytest.param('[servce]\ntimeout = 5\n', [1], id='unknown-section'),
+        pytest.param('[service two]\ntimeout = 5\n', [1], id='a-section-with-a-word-too-many'),
+        pytest.param('[pin]\n[pin]\n', [0], id='a-section-twice'),
+        pytest.param('rubbish\n[main]\nenabled = x\n[service]\ntimeout = y\nfoo = 1\n', [1, 3, 5, 6], id='all-together'),
+    ],
+)
 def test_what_is_no_key_is_named_with_file_and_line(text: str, lines: List[int]) -> None:
     with pytest.raises(ConfigurationError) as caught:
         read(text)
@@ -86,8 +125,14 @@ def test_a_password_in_a_bad_address_is_not_shown() -> None:
     assert 'pass-word' not in str(caught.value)
 
 
-@pytest.mark.parametrize('changed, hosts', [
-    ({}, []), ({'repo_url': 'http://a.example.com'}, ['a.example.com']),
-    ({'check_url': 'http://b/', 'unregister_url': 'http://a:80/'}, ['a', 'b']), ({'gpg_key_url': 'http://a/'}, [])])
+@pytest.mark.parametrize(
+    'changed, hosts',
+    [
+        ({}, []),
+        ({'repo_url': 'http://a.example.com'}, ['a.example.com']),
+        ({'check_url': 'http://b/', 'unregister_url': 'http://a:80/'}, ['a', 'b']),
+        ({'gpg_key_url': 'http://a/'}, []),
+    ],
+)
 def test_hosts_that_get_the_token_readable(changed: 'dict[str, str]', hosts: List[str]) -> None:
     assert configuration.hosts_without_tls(settings(**changed)) == hosts

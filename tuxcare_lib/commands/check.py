@@ -81,14 +81,14 @@ def _repository_files(context: Context, facts: Facts, record: Registration) -> L
         if now is None:
             findings.append(Finding('drift', '{} is gone since the host was registered.'.format(kept.path),
                                     'Put it back, or run `dnf reinstall almalinux-repos`.'))
-        elif _our_lines(now) != _our_lines(kept.after):
+        elif repofile.changed_marks(_document(kept.after), _document(now)):
             findings.append(Finding('drift', '{}: a line written by dnf tuxcare was edited since.'.format(kept.path),
                                     'See `dnf tuxcare repos diff`; put the line back.'))
     return findings + _foreign_trees(context, facts, record)
 
 
-def _our_lines(image: Image) -> List[str]:
-    return repofile.added_lines(inifile.parse(inifile.decode(image.data)))
+def _document(image: Image) -> inifile.Document:
+    return inifile.parse(inifile.decode(image.data))
 
 
 def _foreign_trees(context: Context, facts: Facts, record: Registration) -> List[Finding]:
