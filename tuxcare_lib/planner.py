@@ -85,11 +85,16 @@ def supported(catalogue: Catalogue, product: Optional[str] = None) -> str:
     return '; '.join(texts)
 
 
-def check_repositories(facts: Facts, catalogue: Catalogue, family: Family) -> Tuple[Tree, ...]:
-    """The operating system's repositories. Raises RepositoryFileError where a file cannot be changed safely, or none is there."""
+def check_readable(facts: Facts) -> None:
+    """Raises RepositoryFileError where a repository file cannot be changed safely; one line for all of them."""
     if facts.problems:
         raise RepositoryFileError('; '.join(str(problem) for problem in facts.problems) + '.',
                                   'Mend or move the file, then run the command again.')
+
+
+def check_repositories(facts: Facts, catalogue: Catalogue, family: Family) -> Tuple[Tree, ...]:
+    """The operating system's repositories. Raises RepositoryFileError where a file cannot be changed safely, or none is there."""
+    check_readable(facts)
     families = tuple(catalogue.families.values())
     loose = [Problem(file.path, line, 'the URL {} names no release, so nothing could hold it on one'.format(url))
              for file in facts.repository_files for line, url in repofile.unpinnable(file.document, families)]

@@ -164,7 +164,7 @@ def _section_edits(document: Document, section: Section, family: Family, switch:
     if name:
         edits.update(_changed(document, name, _RELEASE.sub(RELEASE_VARIABLE, name.value)))
     if is_enabled(section) and (not tree or (switch.served is not None and tree not in switch.served)):
-        edits.update(_disabled(document, section))
+        _disable(document, section, urls[0], edits)
     return edits
 
 
@@ -195,16 +195,15 @@ def _taken_out(document: Document, option: Option, new: Sequence[str]) -> Dict[i
     return edits
 
 
-def _disabled(document: Document, section: Section) -> Dict[int, List[str]]:
+def _disable(document: Document, section: Section, url: Option, edits: Dict[int, List[str]]) -> None:
+    """Add `enabled=0`; where nothing was said, before the section's URL: an option's line goes on with nothing above it."""
     options = [option for option in section.options if option.key == 'enabled']
-    if not options:
-        header = document.lines[section.start]
-        end = inifile.line_end(header) or '\n'
-        return {section.start: [header, ADDED + end, 'enabled=0' + end]}
-    edits: Dict[int, List[str]] = {}
     for option in options:
         edits.update(_taken_out(document, option, ['enabled=0'] if option is options[-1] else []))
-    return edits
+    if not options:
+        line = document.lines[url.start]
+        end = inifile.line_end(line) or '\n'
+        edits[url.start] = [ADDED + end, 'enabled=0' + end] + edits.get(url.start, [line])
 
 
 def unpinnable(document: Document, families: Sequence[Family]) -> List[Tuple[int, str]]:

@@ -192,7 +192,7 @@ def test_a_key_file_that_others_can_read_is_warned_about(host: Host, tmp_path: P
     (["unregister", "-l", ESU_KEY], ["license-key"]),
     (["fips"], ["enable"]),
     (["repos", "banana"], ["diff", "switch", "revert"]),
-], ids=lambda words: " ".join(words))
+], ids=" ".join)
 def test_what_there_is_not(host: Host, service: Service, args: List[str], words: List[str]) -> None:
     with untouched(host, service):
         refused(host.dnf("tuxcare", *args, env=KEY), *words)

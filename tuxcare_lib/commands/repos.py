@@ -43,6 +43,7 @@ def _diff(context: Context, facts: Facts) -> Report:
 
 def _changes(context: Context, facts: Facts, word: str) -> List[Change]:
     assert facts.registration is not None
+    planner.check_readable(facts)
     if word == 'revert':
         return planner.reverted_changes(facts, facts.registration)
     return planner.switched_again(facts, context.catalogue, context.settings, facts.registration)
