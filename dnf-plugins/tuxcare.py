@@ -54,9 +54,11 @@ class TuxcarePlugin(dnf.Plugin):
                 logging.getLogger('dnf').addFilter(_without_secrets)
 
     def pre_config(self) -> None:
+        """Before the repository files are read: is this host ours, and the variables for them."""
         self._attempt(self._start)
 
     def config(self) -> None:
+        """Repositories are known: those past the pin are disabled by their addresses."""
         if self._guard:
             if isinstance(getattr(self.cli, 'command', None), TuxcareCommand):
                 self._attempt(lambda: self._guard.look_at_repositories(self.base, aloud=False))
@@ -64,16 +66,20 @@ class TuxcarePlugin(dnf.Plugin):
                 self._attempt(lambda: self._guard.look_at_repositories(self.base))
 
     def sack(self) -> None:
+        """Packages are known: those past the pin are hidden."""
         if self._guard:
             self._attempt(lambda: self._guard.hide(self.base))
 
     def resolved(self) -> None:
+        """The plan is made: the last word over it."""
         self._last_word(lambda: self._guard.check_plan(self.base))
 
     def pre_transaction(self) -> None:
+        """rpm's transaction is made: the last word over what it really installs."""
         self._last_word(self._before_rpm)
 
     def transaction(self) -> None:
+        """rpm is done: files that came with packages are switched, our record follows a move."""
         if self._aftermath is not None:
             self._attempt(self._aftermath.finish)
             if self._failure:
@@ -154,6 +160,7 @@ class TuxcareCommand(dnf.cli.Command):
     summary = 'TuxCare Enterprise Support for AlmaLinux: register, status, FIPS'
 
     def set_argparser(self, parser: 'Any') -> None:
+        """The options of all verbs; which belong to which is checked later, and help is our own."""
         try:
             from tuxcare_lib import cli
         except ImportError as error:
