@@ -23,7 +23,8 @@ logger = logging.getLogger('dnf.plugin')
 
 _STATE = 'var/lib/tuxcare/registration.json'
 _SIGNS_OF_OURS = (_STATE, 'var/lib/tuxcare/before.json', 'var/lib/tuxcare/journal')
-_STAMP = b'\n#tuxcare'
+# As the library marks its lines (repofile): a comment that merely begins with our name is somebody's own.
+_STAMPS = (b'\n#tuxcare+', b'\n#tuxcare- ')
 _MISSING = 'the library cannot be loaded ({}). Run: dnf --disableplugin=tuxcare reinstall dnf-plugin-tuxcare'
 
 
@@ -135,7 +136,8 @@ def _is_registered(root: str, folders: 'Iterable[str]') -> bool:
 def _has_stamp(path: str) -> bool:
     try:
         with open(path, 'rb') as stream:
-            return _STAMP in stream.read(1 << 20)
+            text = b'\n' + stream.read(1 << 20)
+            return any(stamp in text for stamp in _STAMPS)
     except OSError:
         return False
 
@@ -157,6 +159,7 @@ class TuxcareCommand(dnf.cli.Command):
     """`dnf tuxcare VERB`: dnf's phases around the library's verbs."""
 
     aliases = ('tuxcare',)
+    _verb = None  # type: Any
     summary = 'TuxCare Enterprise Support for AlmaLinux: register, status, FIPS'
 
     def set_argparser(self, parser: 'Any') -> None:
@@ -169,16 +172,21 @@ class TuxcareCommand(dnf.cli.Command):
             kind = {'metavar': option.metavar} if option.metavar else {'action': 'store_true'}
             parser.add_argument(*option.flags, dest='tuxcare_' + option.dest, help=option.help, **kind)
         parser.add_argument('tuxcare_words', nargs='*', metavar='VERB', help='what to do')
-        self.cli.optparser.format_help = lambda: cli.help_text(cli.verb_in(self.base.args))
+        # `dnf help tuxcare` makes the command with the help command in the place of dnf's own object.
+        optparser = getattr(self.cli, 'optparser', None) or self.cli.cli.optparser
+        optparser.format_help = lambda: cli.help_text(cli.verb_in(self.base.args))
 
     def pre_configure(self) -> None:
         from tuxcare_lib.adapter.verb import DnfVerb
         self._verb = DnfVerb(self.cli, self.opts, self.base.conf.installroot)
 
     def configure(self) -> None:
-        self._verb.configure()
+        if self._verb is not None:  # dnf's shell knows no pre_configure
+            self._verb.configure()
 
     def run(self) -> None:
+        if self._verb is None:
+            raise dnf.exceptions.Error('`tuxcare` is no command of dnf\'s shell. Run `dnf tuxcare` by itself.')
         self._verb.run()
 
     def run_transaction(self) -> None:

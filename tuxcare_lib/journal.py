@@ -115,6 +115,14 @@ def undo(root: Root) -> str:
     return str(document['verb'])
 
 
+def sweep(root: Root) -> None:
+    """Remove what a killed command left of a journal that was not opened yet, or was over already; it may hold a secret."""
+    with contextlib.suppress(FileSystemError):
+        root.discard_temporary(_NEW + _LIST)
+        root.remove_tree(_NEW)
+        root.remove_tree(_DONE)
+
+
 def pending(root: Root) -> List[Change]:
     """What `undo` would change, for a dry run. Raises RecoveryError where the journal cannot be read."""
     try:

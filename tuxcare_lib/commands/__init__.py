@@ -52,6 +52,7 @@ def recover_first(context: Context) -> None:
 def exclusive(context: Context) -> Iterator[None]:
     """One command at a time; what an earlier one left half done is undone first (DESIGN 4, rule 4)."""
     with lock.held(context.root, context.wait, context.console.warn):
+        journal.sweep(context.root)
         if journal.is_open(context.root):
             verb = journal.undo(context.root)
             context.console.warn('An earlier `{}` was cut off; its changes were undone.'.format(verb))

@@ -13,6 +13,7 @@ def run(context: Context) -> Report:
         changes = journal.pending(context.root) if journal.is_open(context.root) else []
         return plan_report('recover', Plan(changes=tuple(changes)))
     with lock.held(context.root, context.wait, context.console.warn):
+        journal.sweep(context.root)
         verb = journal.undo(context.root) if journal.is_open(context.root) else None
     line = 'Nothing was cut off.' if verb is None else '`{}` was cut off; its changes were undone.'.format(verb)
     return Report((line,), {'command': 'recover', 'exit_status': 0, 'changed': verb is not None, 'undone': verb})
