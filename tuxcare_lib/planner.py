@@ -116,6 +116,9 @@ def enquiry(facts: Facts, catalogue: Catalogue, settings: Settings, host: Suppor
     for name in (wish.product, hinted):
         if name is not None:
             _check_pin(host, catalogue.products[name])
+    if hinted == 'esu' and wish.product not in (None, 'esu') and 'esu' in host.entry.products:
+        raise EntitlementError('The key is for {} by its prefix, and --product says {}.'.format(
+            catalogue.products['esu'].title, wish.product), 'Leave --product out, or give the other key.')
     if hinted == 'esu' and 'esu' not in {product.id for product in host.products}:
         raise EntitlementError('The key is for ESU, which is not available for {} {}.'.format(
             host.family.title, host.entry.release), 'Available: {}.'.format(supported(catalogue, 'esu')))
