@@ -21,11 +21,12 @@ if MYPY:  # not imported: it would cost every dnf command more than all the hook
 
 logger = logging.getLogger('dnf.plugin')
 
-_STATE = 'var/lib/tuxcare/registration.json'
-_SIGNS_OF_OURS = (_STATE, 'var/lib/tuxcare/before.json', 'var/lib/tuxcare/journal')
-# As the library marks its lines (repofile): a comment that merely begins with our name is somebody's own.
-_STAMPS = (b'\n#tuxcare+', b'\n#tuxcare- ')
-_MISSING = 'the library cannot be loaded ({}). Run: dnf --disableplugin=tuxcare reinstall dnf-plugin-tuxcare'
+_SIGNS_OF_OURS = tuple('var/lib/tuxcare/' + name for name in ('registration.json', 'before.json', 'journal'))
+# dnf's default of `reposdir`: a registration shows there, whatever an option says.
+_REPOSITORY_FOLDERS = ('etc/yum.repos.d', 'etc/yum/repos.d', 'etc/distro.repos.d')
+# As the library marks its lines (repofile) and its own file: a comment that merely begins with our name is somebody else's.
+_STAMPS = (b'\n#tuxcare+', b'\n#tuxcare- ', b'\n# Written by `dnf tuxcare register`')
+_REINSTALL = 'Run: dnf --disableplugin=tuxcare reinstall dnf-plugin-tuxcare'
 
 
 class TuxcarePlugin(dnf.Plugin):
@@ -49,6 +50,7 @@ class TuxcarePlugin(dnf.Plugin):
         self._guard = None  # type: Any
         self._aftermath = None  # type: Any
         self._failure = ''
+        self._root = ''
         if cli is not None:
             cli.register_command(TuxcareCommand)
             if 'tuxcare' in sys.argv:
@@ -61,10 +63,11 @@ class TuxcarePlugin(dnf.Plugin):
     def config(self) -> None:
         """Repositories are known: those past the pin are disabled by their addresses."""
         if self._guard:
-            if isinstance(getattr(self.cli, 'command', None), TuxcareCommand):
-                self._attempt(lambda: self._guard.look_at_repositories(self.base, aloud=False))
-            else:
-                self._attempt(lambda: self._guard.look_at_repositories(self.base))
+            aloud = not isinstance(getattr(self.cli, 'command', None), TuxcareCommand)
+            self._attempt(lambda: self._guard.look_at_repositories(self.base, aloud))
+        if self._failure:  # no transaction will pass; what only reads goes on without the repositories that do not answer
+            for repo in self.base.repos.iter_enabled():
+                repo.skip_if_unavailable = True
 
     def sack(self) -> None:
         """Packages are known: those past the pin are hidden."""
@@ -82,54 +85,77 @@ class TuxcarePlugin(dnf.Plugin):
     def transaction(self) -> None:
         """rpm is done: files that came with packages are switched, our record follows a move."""
         if self._aftermath is not None:
-            self._attempt(self._aftermath.finish)
-            if self._failure:
-                logger.error('tuxcare: the packages are installed, but: %s', self._failure)
+            error = _caught(self._aftermath.finish)
+            if error is not None:
+                logger.error('tuxcare: the packages are installed, but: %s', _words(error))
 
     def _before_rpm(self) -> None:
-        self._guard.check_rpm(self.base)
+        self._guard.check_packages(self.base)
         from tuxcare_lib.adapter.aftermath import Aftermath  # now: rpm may be about to replace it
-        self._aftermath = Aftermath(_root(self.base.conf), self._guard, self.base.conf)
+        self._aftermath = Aftermath(self._root, self._guard, self.base.conf.basearch)
 
     def _start(self) -> None:
-        root = _root(self.base.conf)
-        if _is_registered(root, self.base.conf.reposdir):
+        self._root = _registered_root(self.base.conf)
+        if self._root:
             from tuxcare_lib.adapter.guard import Guard
-            self._guard = Guard(root, self.base.conf)
+            self._guard = Guard(self._root, self.base.conf)
             self._guard.inject(self.base.conf.substitutions)
 
     def _attempt(self, step: 'Callable[[], None]') -> None:
         """A failure is kept for the last word, which refuses; here it must not stop a command that only reads."""
-        try:
-            step()
-        except Exception as error:  # fails closed: whatever it is, no transaction passes
+        error = _caught(step)
+        if error is not None:
             self._guard = None
-            self._failure = _MISSING.format(error) if isinstance(error, ImportError) else str(error) or type(error).__name__
+            self._failure = _words(error)
 
     def _last_word(self, step: 'Callable[[], None]') -> None:
+        """No plan passes on a guard that failed; a plan that is refused does not stop the next one (dnf's shell, the API)."""
+        failure = self._failure
         if self._guard is not None:
-            self._attempt_last(step)
-        if self._failure:
-            raise dnf.exceptions.Error('tuxcare: {}'.format(self._failure))
-
-    def _attempt_last(self, step: 'Callable[[], None]') -> None:
-        guard = self._guard
-        self._attempt(step)
-        self._guard = guard
+            error = _caught(step)
+            failure = _words(error) if error is not None else ''
+        if failure:
+            raise dnf.exceptions.Error('tuxcare: {}'.format(failure))
 
 
-def _root(conf: 'Any') -> str:
-    """The root whose repository files dnf really reads: the installroot where it has them, else the host (PIN 1)."""
+def _caught(step: 'Callable[[], None]') -> 'Any':
+    """The exception that a step ends in, or None. Whatever it is, the caller fails closed."""
+    try:
+        step()
+    except Exception as error:
+        return error
+    return None
+
+
+def _words(error: Exception) -> str:
+    """What is said of an exception: our own and dnf's speak for themselves, anything else is a damaged library."""
+    if isinstance(error, dnf.exceptions.Error) or type(error).__module__.startswith('tuxcare_lib.'):
+        return str(error)
+    logger.debug('tuxcare: %s', type(error).__name__, exc_info=(type(error), error, error.__traceback__))
+    return 'the library cannot be used ({}: {}). {}'.format(type(error).__name__, error, _REINSTALL)
+
+
+def _registered_root(conf: 'Any') -> str:
+    """The registered root that this command concerns; empty where there is none.
+
+    That is the one that packages go to, or the one whose repository files dnf really reads (PIN 1): below --installroot where
+    it has a folder of them, else the host itself.
+    """
     top = os.path.abspath(conf.installroot)
-    inside = any(os.path.abspath(folder).startswith(top.rstrip('/') + '/') for folder in conf.reposdir)
-    return top if inside else '/'
+    if os.path.isdir(top) and os.path.samefile(top, '/'):
+        return '/' if _is_registered('/', conf.reposdir) else ''
+    inside = [folder for folder in conf.reposdir if os.path.abspath(folder).startswith(top + '/')]
+    if _is_registered(top, inside):
+        return top
+    return '/' if not inside and _is_registered('/', conf.reposdir) else ''
 
 
 def _is_registered(root: str, folders: 'Iterable[str]') -> bool:
     """Whether anything on this root says that dnf tuxcare registered it: our state, or our stamp in a repository file."""
     if any(os.path.lexists(os.path.join(root, sign)) for sign in _SIGNS_OF_OURS):
         return True
-    return any(_has_stamp(os.path.join(folder, name)) for folder in folders if os.path.isdir(folder)
+    places = {os.path.join(root, folder) for folder in _REPOSITORY_FOLDERS}.union(folders)
+    return any(_has_stamp(os.path.join(folder, name)) for folder in places if os.path.isdir(folder)
                for name in os.listdir(folder) if name.endswith('.repo'))
 
 
@@ -164,10 +190,10 @@ class TuxcareCommand(dnf.cli.Command):
 
     def set_argparser(self, parser: 'Any') -> None:
         """The options of all verbs; which belong to which is checked later, and help is our own."""
-        try:
-            from tuxcare_lib import cli
-        except ImportError as error:
-            raise dnf.exceptions.Error('tuxcare: ' + _MISSING.format(error))
+        self._run(lambda: self._add_arguments(parser))
+
+    def _add_arguments(self, parser: 'Any') -> None:
+        from tuxcare_lib import cli
         for option in cli.all_options():
             kind = {'metavar': option.metavar} if option.metavar else {'action': 'store_true'}
             parser.add_argument(*option.flags, dest='tuxcare_' + option.dest, help=option.help, **kind)
@@ -177,17 +203,28 @@ class TuxcareCommand(dnf.cli.Command):
         optparser.format_help = lambda: cli.help_text(cli.verb_in(self.base.args))
 
     def pre_configure(self) -> None:
+        self._run(self._make_verb)
+
+    def _make_verb(self) -> None:
         from tuxcare_lib.adapter.verb import DnfVerb
         self._verb = DnfVerb(self.cli, self.opts, self.base.conf.installroot)
 
     def configure(self) -> None:
         if self._verb is not None:  # dnf's shell knows no pre_configure
-            self._verb.configure()
+            self._run(self._verb.configure)
 
     def run(self) -> None:
         if self._verb is None:
             raise dnf.exceptions.Error('`tuxcare` is no command of dnf\'s shell. Run `dnf tuxcare` by itself.')
-        self._verb.run()
+        self._run(self._verb.run)
 
     def run_transaction(self) -> None:
-        self._verb.run_transaction()
+        self._run(self._verb.run_transaction)
+
+    def _run(self, step: 'Callable[[], None]') -> None:
+        """dnf's own errors go on as they are; anything else is told in one line instead of a traceback."""
+        error = _caught(step)
+        if isinstance(error, dnf.exceptions.Error):
+            raise error
+        if error is not None:
+            raise dnf.exceptions.Error('tuxcare: {}'.format(_words(error)))

@@ -5,7 +5,7 @@ import os
 import platform
 import re
 import shlex
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from tuxcare_lib import inifile, registration, repofile
 from tuxcare_lib.errors import FileSystemError, Problem, StateError, TuxcareError
@@ -19,34 +19,58 @@ def gather(root: Root, architecture: Optional[str] = None) -> Facts:
     release_file = _os_release(root)
     files, problems = _repository_files(root)
     images = {path: _own(root, path) for path in OWN_FILES}
-    record, kept, damage = _record(images, any(repofile.is_ours(file.document) for file in files))
+    record = _record(images, any(repofile.is_ours(file.document) for file in files))
     return Facts(
         root=root.path, os_id=release_file.get('ID', ''),
         os_title=release_file.get('PRETTY_NAME') or release_file.get('NAME') or 'an unknown system',
         release=Release.parse(release_file.get('VERSION_ID', '')), version_id=release_file.get('VERSION_ID', ''),
         architecture=architecture or platform.machine(), host_name=_host_name(root),
-        repository_files=files, problems=problems, images=images, registration=record, kept=kept,
-        has_state_folder=root.kind(STATE_FOLDER) != '', damage=damage)
+        repository_files=files, problems=problems, images=images, registration=record.registration, kept=record.kept,
+        has_state_folder=root.kind(STATE_FOLDER) != '', damage=record.damage, survivor=record.survivor)
 
 
-def _record(images: Dict[str, Optional[Image]], stamped: bool) -> Tuple[Optional[Registration], Tuple[Kept, ...], str]:
-    """The registration and the before-images, or what is wrong with them on a host that bears our signs."""
-    data, before = images[REGISTRATION], images[BEFORE]
-    record: Optional[Registration] = None
+class _Record(NamedTuple):
+    registration: Optional[Registration] = None
     kept: Tuple[Kept, ...] = ()
-    damage = ''
-    if data is None and (before is not None or stamped):
-        damage = '{} is missing, though this host was registered by dnf tuxcare.'.format(REGISTRATION)
+    damage: str = ''
+    survivor: Optional[Registration] = None
+
+
+def _record(images: Dict[str, Optional[Image]], stamped: bool) -> _Record:
+    """The registration and the before-images, or what is wrong with them on a host that bears our signs."""
+    data, before = (None if image is None else image.data for image in (images[REGISTRATION], images[BEFORE]))
+    if data is None and before is None and not stamped:
+        return _Record()
+    if os.geteuid() != 0:
+        return _as_user(data)
+    backup, damage = None, ''
     try:
-        if os.geteuid() == 0 and (data is not None or before is not None):
-            kept = registration.parse_kept(before.data if before else None)
+        backup = registration.parse_backup(before)
     except StateError as error:
         damage = error.message
+    record, trouble = _registration(data, before)
+    damage = trouble or damage
+    kept = backup.kept if backup else ()
+    if damage:
+        return _Record(None, kept, damage, backup.registration if backup else _registration(data, None)[0])
+    if backup is not None and record != backup.registration:
+        return _Record(None, kept, '{} and {} contradict each other.'.format(REGISTRATION, BEFORE), backup.registration)
+    return _Record(record, kept)
+
+
+def _registration(data: Optional[bytes], backup: Optional[bytes]) -> Tuple[Optional[Registration], str]:
+    if data is None:
+        return None, '{} is missing, though this host was registered by dnf tuxcare.'.format(REGISTRATION)
     try:
-        record = registration.parse(data.data) if data is not None else None
+        return registration.parse(data, backup), ''
     except StateError as error:
-        damage = error.message
-    return record if not damage else None, kept, damage
+        return None, error.message
+
+
+def _as_user(data: Optional[bytes]) -> _Record:
+    """Who is not root cannot read the before-images: nothing is said of them."""
+    record, damage = _registration(data, None)
+    return _Record(record, damage=damage)
 
 
 def _own(root: Root, path: str) -> Optional[Image]:

@@ -64,7 +64,8 @@ class RepositoryFile(NamedTuple):
 class Facts(NamedTuple):
     """A host as it is now. `problems` tell why repository files cannot be changed; images are of the files that we own.
 
-    `damage` tells what is wrong with our own record on a host that bears our signs; empty where nothing is.
+    `damage` tells what is wrong with our own record on a host that bears our signs; empty where nothing is. `registration`
+    is None then, and `survivor` the one that could still be read, if any.
     """
 
     root: str
@@ -81,6 +82,7 @@ class Facts(NamedTuple):
     kept: Tuple[Kept, ...]
     has_state_folder: bool
     damage: str = ''
+    survivor: Optional[Registration] = None
 
     @property
     def is_registered(self) -> bool:

@@ -9,6 +9,8 @@ NOT_REGISTERED = 'Server is not registered'
 
 REPLACE_HINT = 'To register it anew, run `dnf tuxcare register --replace`.'
 REGISTER_HINT = 'Register it with `dnf tuxcare register`.'
+ANEW = 'Run `dnf tuxcare unregister --local`, and register again.'
+RECOVER_HINT = 'Run `dnf tuxcare recover`.'
 NOTHING_TO_DO = 'Nothing to do.'
 DRY_RUN = 'Dry run: nothing was changed.'
 REBOOT = 'A reboot is due: the host enters FIPS mode when it starts {kernel}.'

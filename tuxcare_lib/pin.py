@@ -57,18 +57,52 @@ def is_token(text: str) -> bool:
     return bool(_TOKEN.match(text))
 
 
-def pinned_release(record: 'Dict[str, Any]', variable: str, document: 'Dict[str, Any]') -> 'Optional[Tuple[int, int]]':
+def pinned_release(record: 'Dict[str, Any]', variable: str, document: 'Dict[str, Any]',
+                   installed: 'Optional[Tuple[int, int]]' = None) -> 'Optional[Tuple[int, int]]':
     """The release that a host is held on, or None where the variable is not one that it may be.
 
     ESU: the registration is the truth and the variable has to equal it. Where a product may move, the variable is the truth,
-    among the release it was registered on and what the catalogue lets it move to.
+    among the release it was registered on and what the catalogue lets it move to; never below the release that is `installed`.
     """
     if not document['moves_of_products'][record['product']]:
-        allowed = [record['pin']]
-    else:
-        allowed = [record['release'], record['pin']]
-        allowed += document['moves'].get('{} {}'.format(record['family'], record['release']), [])
-    return parse_release(variable) if variable in allowed else None
+        return parse_release(variable) if variable == record['pin'] else None
+    allowed = [record['release'], record['pin']]
+    for start in {record['release'], '{}.{}'.format(*installed) if installed else ''}:
+        allowed += document['moves'].get('{} {}'.format(record['family'], start), [])
+    release = parse_release(variable) if variable in allowed else None
+    return None if release and installed and release < installed else release
+
+
+def marker_line(title: str, release: object) -> str:
+    """The line of /etc/tuxcare-release, as security scanners look for it (FACTS 2)."""
+    return 'TuxCare Enterprise Support for {} release {}'.format(title, release)
+
+
+def impossible(record: 'Dict[str, Any]', document: 'Dict[str, Any]') -> 'Optional[str]':
+    """What in a registration cannot be, by the catalogue; None where it can."""
+    product = record['product']
+    if product not in document['available'].get('{} {}'.format(record['family'], record['release']), ()):
+        return 'the catalogue has no {} for {} {}'.format(product, record['family'], record['release'])
+    if not document['moves_of_products'][product] and record['pin'] != record['release']:
+        return '{} does not move, and the registration holds {} on {}'.format(product, record['release'], record['pin'])
+    return next(('the registration is for {} and has the repository {}, which is for {}'.format(product, name, proved)
+                 for name, proved in document['proves'].items() if proved != product and name in record['repositories']), None)
+
+
+def contradiction(record: 'Dict[str, Any]', release: str, line: str, own_repositories: str,
+                  document: 'Dict[str, Any]') -> 'Optional[str]':
+    """What of a host's other witnesses contradicts its registration; None where all say the same.
+
+    `release` is what the host is held on, `line` the first one of the marker, `own_repositories` the text of tuxcare.repo.
+    """
+    for name, proved in document['proves'].items():
+        if proved != record['product'] and '[{}]'.format(name) in own_repositories:
+            return 'it is for {}, and the repository {} is there, which is for {}'.format(record['product'], name, proved)
+    if record['repositories'] and not own_repositories:
+        return '/etc/yum.repos.d/tuxcare.repo is missing'
+    if line not in [marker_line(document['titles'][record['family']], known) for known in (record['pin'], release)]:
+        return '/etc/tuxcare-release {}'.format('is missing or empty' if not line else 'does not name the release')
+    return None
 
 
 def classify(urls: 'Iterable[str]', rules: Rules) -> str:
@@ -134,9 +168,15 @@ def is_past(release: str, pin: 'Tuple[int, int]') -> bool:
     return False
 
 
-def is_allowed(name: str, repository: str, rules: Rules) -> bool:
-    """Whether the administrator has recorded an exception for it ([pin] allow)."""
-    return '{}@{}'.format(name, repository) in rules.allow
+class Package:
+    """What decides of a package; `obsoletes` are dependencies as text (`openssl < 2`). dnf's own packages will do, too."""
+
+    def __init__(self, name: str, version: str, release: str, vendor: 'Optional[str]', obsoletes: 'Iterable[str]' = ()) -> None:
+        self.name = name
+        self.version = version
+        self.release = release
+        self.vendor = vendor
+        self.obsoletes = list(obsoletes)
 
 
 def protects(vendor: 'Optional[str]', rules: Rules) -> bool:
@@ -144,27 +184,35 @@ def protects(vendor: 'Optional[str]', rules: Rules) -> bool:
     return vendor in rules.os_vendors or vendor == VENDOR
 
 
-def content_verdict(name: str, release: str, vendor: 'Optional[str]', rules: Rules) -> 'Optional[str]':
+def content_verdict(package: Package, rules: Rules) -> 'Optional[str]':
     """Why a package of a foreign repository may not come in, by itself; None where nothing speaks against it."""
-    if vendor in rules.os_vendors or name in rules.release_packages:
-        return 'it is a package of an operating system ({}) from outside the vetted repositories'.format(vendor or 'no vendor')
-    if is_past(release, rules.pin):
+    if package.vendor in rules.os_vendors or package.name in rules.release_packages:
+        return 'it is a package of an operating system ({}) from outside the vetted repositories'.format(
+            package.vendor or 'no vendor')
+    if is_past(package.release, rules.pin):
         return 'it was built for a release past {}'.format(rules.release)
     return None
 
 
-def verdict(kind: str, name: str, release: str, vendor: 'Optional[str]', replaces: 'List[str]', rules: Rules) -> 'Optional[str]':
+def moves_the_host(package: Package, rules: Rules) -> bool:
+    """Whether it is the release package of another minor: with it, the host is on that one."""
+    return package.name in rules.release_packages and parse_release(package.version) != rules.pin
+
+
+def verdict(kind: str, package: Package, repository: str, replaces: 'List[str]', rules: Rules) -> 'Optional[str]':
     """Why a package may not come in; None where it may.
 
     `replaces` are the vendors of the installed packages that it would replace or obsolete.
     """
-    if kind == TRUSTED:
+    if moves_the_host(package, rules):  # from a vetted tree, too: an own mirror may have been synchronized too far
+        return 'it would make this host one of {}'.format(package.version)
+    if kind == TRUSTED or '{}@{}'.format(package.name, repository) in rules.allow:
         return None
     if kind == PAST:
         return 'its repository is an operating system\'s tree that is not the one of {}'.format(rules.release)
     if kind == DEBUG:
-        return None if _DEBUG_PACKAGE.search(name) else 'its repository is trusted for debug packages only'
-    found = content_verdict(name, release, vendor, rules)
+        return None if _DEBUG_PACKAGE.search(package.name) else 'its repository is trusted for debug packages only'
+    found = content_verdict(package, rules)
     if found is None:
         found = next(('it would replace a package of {}'.format(other) for other in replaces if protects(other, rules)), None)
     return found

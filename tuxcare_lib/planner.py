@@ -6,13 +6,15 @@ import re
 from typing import Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from tuxcare_lib import host as places
-from tuxcare_lib import inifile, registration, repofile
+from tuxcare_lib import inifile, messages, policy, registration, repofile
 from tuxcare_lib.catalogue import Catalogue
 from tuxcare_lib.enrolment import Enquiry, Enrolment
 from tuxcare_lib.errors import (ConfigurationError, ConflictError, EntitlementError, HostError, Problem,
-                                RepositoryFileError, UsageError)
+                                RepositoryFileError, StateError, UsageError)
 from tuxcare_lib.host import Facts, Kept, Registration
 from tuxcare_lib.model import Change, Family, Image, Product, Release, ReleaseEntry
+from tuxcare_lib.pin import impossible, marker_line, pinned_release
+from tuxcare_lib.registration import Backup
 from tuxcare_lib.repofile import Switch, Tree
 from tuxcare_lib.settings import Settings
 
@@ -170,14 +172,71 @@ def reverted_changes(facts: Facts, record: Registration) -> List[Change]:
 
 
 def recorded(facts: Facts, record: Registration, kept: Tuple[Kept, ...]) -> List[Change]:
-    """Our own record, where it changes."""
-    changes = []
-    if kept != facts.kept:
-        changes.append(Change(places.BEFORE, facts.images[places.BEFORE], Image(registration.render_kept(kept), 0o600), True))
-    if record != facts.registration:
-        changes.append(Change(places.REGISTRATION, facts.images[places.REGISTRATION],
-                              Image(registration.render(record), 0o644)))
-    return changes
+    """Our own record, where it changes: the backup first, since the registration holds its digest."""
+    backup = registration.render_backup(Backup(record, kept))
+    changes = [_new(facts, places.BEFORE, backup, 0o600, secret=True),
+               _new(facts, places.REGISTRATION, registration.render(record, backup))]
+    return [change for change in changes if change.before != change.after]
+
+
+def mended(facts: Facts, catalogue: Catalogue, settings: Settings) -> List[Change]:
+    """What of a registration is missing or damaged, put back from what is whole: `recover` on a registered host.
+
+    The record comes back from its backup or the backup from the record; variable, marker and tuxcare.repo from the record.
+    Raises StateError where neither record nor backup can be read, or where they contradict the catalogue.
+    """
+    record = facts.registration or facts.survivor
+    if record is None:
+        raise StateError(facts.damage, messages.ANEW)
+    document = policy.make(catalogue, settings)
+    plain = {'product': record.product, 'family': record.family, 'release': str(record.release), 'pin': str(record.pin),
+             'repositories': record.repositories}
+    installed = (facts.release.major, facts.release.minor) if facts.release else None
+    value = _whole_line(facts.images[places.RELEASEVER])
+    found = impossible(plain, document)
+    held = None if found else (pinned_release(plain, value, document, installed)
+                               or pinned_release(plain, str(record.pin), document, installed))
+    if held is None:
+        raise StateError('The registration cannot be right: {}.'.format(
+            found or 'this host is past {}'.format(record.pin)), messages.ANEW)
+    changes = [_new(facts, places.RELEASEVER, '{}.{}\n'.format(*held).encode('ascii'))]
+    family = catalogue.families[record.family]
+    line = _whole_line(facts.images[places.MARKER]).partition('\n')[0]
+    if line not in (marker_line(family.title, record.pin), marker_line(family.title, '{}.{}'.format(*held))):
+        changes.append(_new(facts, places.MARKER, marker(family, record.pin)))
+    changes += _own_repositories(facts, catalogue, settings, record)
+    kept = facts.kept if facts.registration or facts.kept else _reconstructed(facts)
+    return [change for change in changes if change.before != change.after] + recorded(facts, record, kept)
+
+
+def _whole_line(image: Optional[Image]) -> str:
+    """A variable as the guard reads it: anything behind its one line counts."""
+    text = '' if image is None else inifile.decode(image.data)
+    return text[:-1] if text.endswith('\n') else text
+
+
+def _own_repositories(facts: Facts, catalogue: Catalogue, settings: Settings, record: Registration) -> List[Change]:
+    """tuxcare.repo where it is gone, or is another product's; such a one is kept beside."""
+    now = facts.images[places.TUXCARE_REPO]
+    foreign = [entry.id for entry in catalogue.repositories if entry.proves not in ('', record.product)
+               and now is not None and '[{}]'.format(entry.id) in inifile.decode(now.data)]
+    if not foreign and (now is not None and now.data or not record.repositories):
+        return []
+    saved = [Change(places.TUXCARE_REPO + '.rpmsave', None, now)] if foreign else []
+    if not record.repositories:
+        return saved + [Change(places.TUXCARE_REPO, now, None)]
+    return saved + [_new(facts, places.TUXCARE_REPO, tuxcare_repo(catalogue, settings, record.repositories))]
+
+
+def _reconstructed(facts: Facts) -> Tuple[Kept, ...]:
+    """The before-images where they are lost: our marked lines inverted; files that are ours alone had not been there."""
+    found = [Kept(path, None, facts.images[path], path == places.TOKEN)
+             for path in (places.TUXCARE_REPO, places.RELEASEVER, places.TOKEN, places.MARKER) if facts.images[path] is not None]
+    for file in facts.repository_files:
+        if repofile.is_ours(file.document) and file.path != places.TUXCARE_REPO:
+            text = repofile.reverted(file.document).render()
+            found.append(Kept(file.path, file.image._replace(data=inifile.encode(text), mtime_ns=None), file.image, False))
+    return tuple(found)
 
 
 def release_changes(facts: Facts, catalogue: Catalogue, record: Registration, target: Release) -> List[Change]:
@@ -202,7 +261,7 @@ def registration_changes(facts: Facts, catalogue: Catalogue, settings: Settings,
     changes = [_new(facts, places.SIGNING_KEY, outcome.signing_key)]
     changes += switch_changes(facts, catalogue, settings, outcome.trees)
     if outcome.repositories:
-        changes.append(_new(facts, places.TUXCARE_REPO, tuxcare_repo(catalogue, settings, outcome)))
+        changes.append(_new(facts, places.TUXCARE_REPO, tuxcare_repo(catalogue, settings, outcome.repositories)))
     changes += [
         _new(facts, places.RELEASEVER, '{}\n'.format(host.pin).encode('ascii')),
         _new(facts, places.TOKEN, (outcome.token.secret + '\n').encode('ascii'), 0o600, secret=True),
@@ -221,21 +280,21 @@ def registration_changes(facts: Facts, catalogue: Catalogue, settings: Settings,
 
 def _new(facts: Facts, path: str, data: bytes, mode: int = 0o644, secret: bool = False) -> Change:
     before = facts.images[path]
-    if before is not None and (before.data, before.mode) == (data, mode):
+    if before is not None and (before.data, before.mode, before.uid) == (data, mode, 0):
         return Change(path, before, before, secret)
     return Change(path, before, Image(data, mode), secret)
 
 
-def marker(family: Family, pin: Release) -> bytes:
-    """/etc/tuxcare-release, as security scanners look for it (FACTS 2)."""
-    return 'TuxCare Enterprise Support for {} release {}\n'.format(family.title, pin).encode('ascii')
+def marker(family: Family, release: Release) -> bytes:
+    """/etc/tuxcare-release."""
+    return (marker_line(family.title, release) + '\n').encode('ascii')
 
 
-def tuxcare_repo(catalogue: Catalogue, settings: Settings, outcome: Enrolment) -> bytes:
+def tuxcare_repo(catalogue: Catalogue, settings: Settings, repositories: Sequence[str]) -> bytes:
     """The vendor's own repositories: those of the product that answered. The FIPS one waits for `fips enable`."""
     blocks = ['# Written by `dnf tuxcare register`; `dnf tuxcare unregister` removes it.\n']
     for entry in catalogue.repositories:
-        if entry.id in outcome.repositories:
+        if entry.id in repositories:
             blocks.append('\n'.join([
                 '[{}]'.format(entry.id), 'name={}'.format(entry.title),
                 'baseurl={}/{}'.format(settings.repo_url, entry.path),

@@ -2,7 +2,7 @@
 """The policy: what the catalogue and the configuration say of the pin, as one plain document.
 
 The guard of every dnf command needs it, and reading the catalogue costs more than all its hooks together. So the document is
-kept in /var/lib/tuxcare/policy.json, together with the identity of every file it was made from, and made anew when one changes.
+kept in dnf's cache, together with the identity of every file it was made from, and made anew when one changes.
 """
 
 from typing import Any, Dict
@@ -22,6 +22,10 @@ def make(catalogue: Catalogue, settings: Settings) -> Dict[str, Any]:
         'trees': sorted({tree.lower() for family in families for tree in family.trees}),
         'os_vendors': sorted(vendor for family in families for vendor in family.vendors),
         'release_packages': sorted(name for family in families for name in family.release_packages),
+        'titles': {family.id: family.title for family in families},
+        'os_ids': {family.id: family.os_release_id for family in families},
+        'available': {'{} {}'.format(entry.family, entry.release): list(entry.products) for entry in catalogue.releases},
+        'proves': {entry.id: entry.proves for entry in catalogue.repositories if entry.proves},
         'moves_of_products': {product.id: product.moves for product in catalogue.products.values()},
         'moves': {'{} {}'.format(entry.family, entry.release): [str(release) for release in entry.moves]
                   for entry in catalogue.releases},

@@ -157,6 +157,25 @@ class Root:
         except OSError as error:
             raise _failed('remove', path, error)
 
+    def clear(self, path: str) -> bool:
+        """Remove what stands in the place of a file: a symbolic link (not what it leads to), an empty folder. Whether it did.
+
+        Raises FileSystemError for a folder that holds something.
+        """
+        folder, name = os.path.split(path)
+        place = os.path.join(self.real(folder), name)
+        try:
+            if os.path.islink(place):
+                os.unlink(place)
+            elif os.path.isdir(place):
+                os.rmdir(place)
+            else:
+                return False
+            _sync_folder(os.path.dirname(place))
+        except OSError as error:
+            raise _failed('remove', path, error)
+        return True
+
     def make_folder(self, path: str, mode: int = 0o755) -> None:
         """Make a folder and those above it that are missing (0755). An existing one keeps its mode."""
         try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The rpm database below a root: which packages are there, and which signing keys."""
+"""rpm: the database below a root (which packages, which signing keys), and what a package file says of itself."""
 
 from typing import Iterable, List, NamedTuple, Tuple
 
@@ -35,6 +35,21 @@ def installed(root: Root, names: Iterable[str]) -> List[Package]:
 def everything(root: Root) -> List[Package]:
     """All installed packages, signing keys left out."""
     return [_package(header) for header in rpm.TransactionSet(root.path).dbMatch() if header['name'] != 'gpg-pubkey']
+
+
+def of_file(path: str) -> Tuple[Package, List[str]]:
+    """A package file's own header: the package, and what it obsoletes (`openssl < 2`). Raises FileSystemError.
+
+    Digests and signatures are not looked at: dnf has done so.
+    """
+    transaction = rpm.TransactionSet()
+    transaction.setVSFlags(rpm._RPMVSF_NOSIGNATURES | rpm._RPMVSF_NODIGESTS)
+    try:
+        with open(path, 'rb') as stream:
+            header = transaction.hdrFromFdno(stream.fileno())
+    except (OSError, rpm.error) as error:
+        raise FileSystemError('{} cannot be read: {}.'.format(path, error), 'Run: dnf clean packages')
+    return _package(header), list(header['obsoletenevrs'])
 
 
 def _package(header: 'rpm.hdr') -> Package:

@@ -33,7 +33,8 @@ def test_the_places(slash_host: Host) -> None:
     assert "/usr/share/dnf-plugin-tuxcare/catalogue.conf" in listed and CONFIGURATION in listed
     assert "/etc/dnf/plugins/tuxcare.d" in listed and "/var/lib/tuxcare" in listed
     metadata = str(Path(library).parent / "dnf_plugin_tuxcare-")
-    tops = (plugin_folder(), library, metadata, "/usr/share/", "/etc/dnf/plugins/tuxcare.", "/var/lib/tuxcare")
+    tops = (plugin_folder(), library, metadata, "/usr/share/", "/etc/dnf/plugins/tuxcare.", "/var/lib/tuxcare",
+            "/usr/libexec/tuxcare-recover")
     assert [path for path in listed if not path.startswith(tops)] == []
     assert [path for path in listed if "/tests" in path or path.endswith((".md", ".spec"))] == []
 

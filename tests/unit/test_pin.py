@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The tables of the pin: the class of a repository by its URLs, the verdict on a package by where it comes from."""
 
-from typing import Any, List, Optional
+from typing import Any, Dict, List, Optional
 
 import pytest
 
 from tests.unit.samples import TOKEN, catalogue, settings
 from tuxcare_lib import pin, policy
-from tuxcare_lib.pin import DEBUG, FOREIGN, PAST, TRUSTED, Rules
+from tuxcare_lib.pin import DEBUG, FOREIGN, PAST, TRUSTED, Package, Rules
 
 VETTED = 'https://repo.tuxcare.com/almalinux/9.2/{}/BaseOS/x86_64/os/'.format(TOKEN)
 ESU = 'https://repo.tuxcare.com/tuxcare/9.2/{}/esu/x86_64/'.format(TOKEN)
@@ -172,15 +172,24 @@ VERDICTS = [
 def test_the_verdict_on_a_package(
     kind: str, name: str, tag: str, vendor: Optional[str], replaces: List[str], reason: Optional[str]
 ) -> None:
-    found = pin.verdict(kind, name, tag, vendor, replaces, rules())
+    found = pin.verdict(kind, Package(name, '9.2', tag, vendor), 'site', replaces, rules())
     assert (found is None) == (reason is None)
     assert reason is None or reason in str(found)
 
 
 def test_an_exception_is_for_one_name_of_one_repository() -> None:
-    found = rules(allow=('openssl@site',))
-    assert pin.is_allowed('openssl', 'site', found)
-    assert not pin.is_allowed('openssl', 'other', found) and not pin.is_allowed('openssl-libs', 'site', found)
+    found = rules(allow=('openssl@site', 'almalinux-release@site'))
+    for name, repository, allowed in (('openssl', 'site', True), ('openssl', 'other', False), ('openssl-libs', 'site', False)):
+        reason = pin.verdict(FOREIGN, Package(name, '3', '1.el9_4', 'AlmaLinux'), repository, [], found)
+        assert (reason is None) is allowed
+
+
+@pytest.mark.parametrize('kind', [TRUSTED, FOREIGN, PAST, DEBUG])
+def test_no_repository_and_no_exception_lets_the_release_package_of_another_minor_in(kind: str) -> None:
+    found = rules(allow=('almalinux-release@site',))
+    for name, version, held in (('almalinux-release', '9.4', True), ('rocky-release', '9.4', True), ('almalinux-release', '9', True)):
+        assert bool(pin.verdict(kind, Package(name, version, '1.el9', 'AlmaLinux'), 'site', [], found)) is held
+    assert pin.verdict(TRUSTED, Package('almalinux-release', '9.2', '1.el9', 'AlmaLinux'), 'site', [], found) is None
 
 
 @pytest.mark.parametrize('vendor, held', [('AlmaLinux', True), ('TuxCare', True), ('nginx', False), (None, False), ('', False)])
@@ -207,12 +216,55 @@ MOVES = [
 ]
 
 
-@pytest.mark.parametrize('product, installed, held, variable, good', MOVES)
-def test_the_release_that_the_variable_may_name(product: str, installed: str, held: str, variable: str, good: bool) -> None:
-    record = {'product': product, 'family': 'almalinux', 'release': installed, 'pin': held}
+@pytest.mark.parametrize('product, recorded, held, variable, good', MOVES)
+def test_the_release_that_the_variable_may_name(product: str, recorded: str, held: str, variable: str, good: bool) -> None:
+    record = {'product': product, 'family': 'almalinux', 'release': recorded, 'pin': held}
     found = pin.pinned_release(record, variable, policy.make(catalogue(), settings()))
     assert (found is not None) is good
     assert not good or '{}.{}'.format(*found or ()) == variable
+
+
+@pytest.mark.parametrize('installed, variable, good', [
+    ((9, 2), '9.2', True), ((9, 2), '9.4', True), ((9, 4), '9.4', True), ((9, 4), '9.2', False), ((9, 6), '9.4', False)])
+def test_never_below_the_release_that_is_installed(installed: 'tuple[int, int]', variable: str, good: bool) -> None:
+    """The record may not have followed a move yet: os-release tells what has arrived."""
+    record = {'product': 'essential', 'family': 'almalinux', 'release': '9.2', 'pin': '9.2'}
+    assert (pin.pinned_release(record, variable, policy.make(catalogue(), settings()), installed) is not None) is good
+
+
+RECORD = {'product': 'esu', 'family': 'almalinux', 'release': '9.2', 'pin': '9.2', 'repositories': ['tuxcare-base', 'tuxcare-esu']}
+ESSENTIAL = dict(RECORD, product='essential', repositories=[])
+
+
+@pytest.mark.parametrize('record, word', [
+    (RECORD, None), (ESSENTIAL, None), (dict(ESSENTIAL, pin='9.4'), None), (dict(ESSENTIAL, release='9.4', pin='9.4'), None),
+    (dict(RECORD, pin='9.4'), 'does not move'), (dict(RECORD, release='9.4', pin='9.4'), 'no esu'),
+    (dict(RECORD, release='9.6', pin='9.6'), 'no esu'), (dict(RECORD, product='gold'), 'no gold'),
+    (dict(RECORD, family='rocky'), 'no esu'), (dict(RECORD, product='essential'), 'tuxcare-esu'),
+], ids=str)
+def test_a_registration_that_cannot_be(record: Dict[str, Any], word: Optional[str]) -> None:
+    found = pin.impossible(record, policy.make(catalogue(), settings()))
+    assert (found is None) if word is None else word in str(found)
+
+
+MARKER = 'TuxCare Enterprise Support for AlmaLinux release 9.2'
+
+
+@pytest.mark.parametrize('record, held, line, own, word', [
+    (RECORD, '9.2', MARKER, '[tuxcare-esu]\n', None),
+    (ESSENTIAL, '9.2', MARKER, '', None),
+    (ESSENTIAL, '9.4', MARKER, '', None),
+    (ESSENTIAL, '9.4', MARKER.replace('9.2', '9.4'), '', None),
+    (ESSENTIAL, '9.2', MARKER.replace('9.2', '9.4'), '', 'does not name'),
+    (RECORD, '9.2', '', '[tuxcare-esu]\n', 'missing'),
+    (RECORD, '9.2', MARKER + ' ', '[tuxcare-esu]\n', 'does not name'),
+    (RECORD, '9.2', MARKER, '', 'tuxcare.repo is missing'),
+    (ESSENTIAL, '9.2', MARKER, '[tuxcare-esu]\n', 'for esu'),
+], ids=range(9))
+def test_witnesses_that_contradict_the_registration(record: Dict[str, Any], held: str, line: str, own: str,
+                                                    word: Optional[str]) -> None:
+    found = pin.contradiction(record, held, line, own, policy.make(catalogue(), settings()))
+    assert (found is None) if word is None else word in str(found)
 
 
 def test_a_refusal_names_package_repository_and_remedy_in_one_line() -> None:

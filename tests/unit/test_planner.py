@@ -192,11 +192,11 @@ def test_the_secret_is_in_one_file_and_that_one_is_marked(tmp_path: Path) -> Non
 
 
 def test_the_vendors_repositories(tmp_path: Path) -> None:
-    text = planner.tuxcare_repo(catalogue(), settings(), outcome()).decode('utf-8')
+    text = planner.tuxcare_repo(catalogue(), settings(), outcome().repositories).decode('utf-8')
     assert '[tuxcare-base]\nname=TuxCare Enterprise Support for AlmaLinux $tuxcare_releasever - Base\n' in text
     assert 'baseurl=https://repo.tuxcare.com/tuxcare/$tuxcare_releasever/$tuxcare_token/esu/$basearch/\nenabled=1\n' in text
     assert '[tuxcare-fips]\nname=TuxCare FIPS\n' in text and text.count('enabled=0') == 1 and text.count('gpgcheck=1') == 3
-    alone = planner.tuxcare_repo(catalogue(), settings(), outcome('essential')).decode('utf-8')
+    alone = planner.tuxcare_repo(catalogue(), settings(), outcome('essential').repositories).decode('utf-8')
     assert [line for line in alone.split('\n') if line.startswith('[')] == [
         '[{}]'.format(entry.id) for entry in catalogue().repositories if 'essential' in entry.products
     ]
@@ -204,7 +204,7 @@ def test_the_vendors_repositories(tmp_path: Path) -> None:
 
 
 def test_a_name_outside_ascii_is_no_hindrance() -> None:
-    data = planner.tuxcare_repo(catalogue(), settings(ca_file='/etc/pki/Pr\u00fcf.pem'), outcome())
+    data = planner.tuxcare_repo(catalogue(), settings(ca_file='/etc/pki/Pr\u00fcf.pem'), outcome().repositories)
     assert data.count('sslcacert=/etc/pki/Pr\u00fcf.pem'.encode('utf-8')) == 3
 
 

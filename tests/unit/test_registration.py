@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.samples import TOKEN, release
-from tuxcare_lib import registration
+from tuxcare_lib import registration, seal
 from tuxcare_lib.errors import StateError
 from tuxcare_lib.host import Kept, Registration
 from tuxcare_lib.model import Image
+from tuxcare_lib.registration import Backup
 
 RECORD = Registration(
     'esu',
@@ -29,10 +30,15 @@ RECORD = Registration(
 IMAGE = Image(b'\x00\xff[a]\n', 0o640, 5, 6, (('user.note', b'\x01'),), 1700000000123456789)
 
 
+BACKUP = b'the other file'
+
+
 def document(**changed: Any) -> bytes:
-    found: Dict[str, Any] = json.loads(registration.render(RECORD).decode('ascii'))
+    """A record with parts changed or (`...`) taken out, sealed again, as one who edits with care would do."""
+    found: Dict[str, Any] = json.loads(registration.render(RECORD, BACKUP).decode('ascii'))
     found.update(changed)
-    return json.dumps({name: value for name, value in found.items() if value is not Ellipsis}).encode('utf-8')
+    found = {name: value for name, value in found.items() if value is not Ellipsis}
+    return json.dumps(dict(found, seal=seal.of(found))).encode('utf-8')
 
 
 @pytest.mark.parametrize(
@@ -45,7 +51,21 @@ def document(**changed: Any) -> bytes:
     ids=['plain', 'changed', 'odd-name'],
 )
 def test_a_record_comes_back_as_it_was(record: Registration) -> None:
-    assert registration.parse(registration.render(record)) == record
+    assert registration.parse(registration.render(record, BACKUP), BACKUP) == record
+    assert registration.parse(registration.render(record, BACKUP)) == record
+
+
+@pytest.mark.parametrize('old, new', [(b'"pin": "9.2"', b'"pin": "9.4"'), (b'"esu"', b'"essential"'), (b'false', b'true')])
+def test_an_edit_by_hand_is_noticed(old: bytes, new: bytes) -> None:
+    data = registration.render(RECORD, BACKUP)
+    assert old in data
+    with pytest.raises(StateError, match='was edited'):
+        registration.parse(data.replace(old, new, 1))
+
+
+def test_a_backup_of_another_registration_is_noticed() -> None:
+    with pytest.raises(StateError, match='before.json'):
+        registration.parse(registration.render(RECORD, BACKUP), BACKUP + b' ')
 
 
 @pytest.mark.parametrize(
@@ -59,8 +79,8 @@ def test_a_record_comes_back_as_it_was(record: Registration) -> None:
         b'5',
         b'\xff',
         b'[' * 100000,
-        registration.render(RECORD)[:-3],
-        b'\xef\xbb\xbf' + registration.render(RECORD),
+        registration.render(RECORD, BACKUP)[:-3],
+        b'\xef\xbb\xbf' + registration.render(RECORD, BACKUP),
     ],
     ids=lambda data: repr(data[:12]),
 )
@@ -111,7 +131,7 @@ def test_another_schema_is_refused(schema: Any) -> None:
 
 @given(st.binary(max_size=200))
 def test_no_bytes_end_in_another_error(data: bytes) -> None:
-    for parse in (registration.parse, registration.parse_kept):
+    for parse in (registration.parse, registration.parse_backup):
         try:
             parse(data)
         except StateError:
@@ -126,15 +146,16 @@ KEPT = (
 
 
 def test_before_images_come_back_as_they_were() -> None:
-    assert registration.parse_kept(registration.render_kept(KEPT)) == KEPT
-    assert registration.parse_kept(registration.render_kept(())) == ()
+    for backup in (Backup(RECORD, KEPT), Backup(RECORD._replace(product='essential'), ())):
+        assert registration.parse_backup(registration.render_backup(backup)) == backup
 
 
 def test_a_secret_is_not_kept() -> None:
     secret = Kept('/etc/dnf/vars/tuxcare_token', None, Image((TOKEN + '\n').encode('ascii'), 0o600), True)
-    data = registration.render_kept((secret,))
-    assert registration.parse_kept(data) == (secret._replace(after=None),)
-    assert registration.render_kept((secret._replace(after=None),)) == data
+    data = registration.render_backup(Backup(RECORD, (secret,)))
+    assert TOKEN.encode('ascii') not in data
+    assert registration.parse_backup(data).kept == (secret._replace(after=None),)
+    assert registration.render_backup(registration.parse_backup(data)) == data
 
 
 @pytest.mark.parametrize(
@@ -145,7 +166,8 @@ def test_a_secret_is_not_kept() -> None:
         b'{',
         b'[]',
         b'null',
-        b'{"schema": 2, "files": []}',
+        b'{"schema": 2, "files": [], "registration": {}}',
+        b'{"schema": 1, "files": [], "registration": {}}',
         b'{"schema": 1}',
         b'{"schema": 1, "files": [{}]}',
         b'{"schema": 1, "files": [5]}',
@@ -154,7 +176,7 @@ def test_a_secret_is_not_kept() -> None:
 )
 def test_damaged_before_images_are_refused(data: bytes) -> None:
     with pytest.raises(StateError) as caught:
-        registration.parse_kept(data)
+        registration.parse_backup(data)
     assert '/var/lib/tuxcare/before.json' in str(caught.value) and caught.value.remedy
 
 
@@ -173,7 +195,7 @@ def test_damaged_before_images_are_refused(data: bytes) -> None:
     ids=repr,
 )
 def test_a_damaged_image_is_refused(old: bytes, new: bytes) -> None:
-    data = registration.render_kept(KEPT[:1])
+    data = registration.render_backup(Backup(RECORD, KEPT[:1]))
     assert old in data
     with pytest.raises(StateError):
-        registration.parse_kept(data.replace(old, new, 1))
+        registration.parse_backup(data.replace(old, new, 1))

@@ -7,9 +7,7 @@ Made before rpm starts, with all it will need imported: the transaction may be r
 import logging
 from typing import Any, Dict, Tuple
 
-from tuxcare_lib import facts as gathering
-from tuxcare_lib import journal, lock, planner
-from tuxcare_lib.adapter import configuration
+from tuxcare_lib import configuration, facts as gathering, journal, lock, planner
 from tuxcare_lib.adapter.guard import Guard
 from tuxcare_lib.host import REPOSITORY_FOLDERS, Facts, Registration
 from tuxcare_lib.model import Release
@@ -21,11 +19,11 @@ logger = logging.getLogger('dnf.plugin')
 class Aftermath:
     """One transaction's. `finish` raises TuxcareError: what is said then is a warning, the packages are there."""
 
-    def __init__(self, root: str, guard: Guard, conf: Any) -> None:
+    def __init__(self, root: str, guard: Guard, architecture: str) -> None:
         self._root = Root(root)
         self._guard = guard
-        self._catalogue, self._settings = configuration.read(conf)
-        self._architecture = conf.basearch
+        self._catalogue, self._settings = configuration.read(root)
+        self._architecture = architecture
         self._before = self._repository_files()
 
     def _repository_files(self) -> Dict[str, Tuple[Any, ...]]:

@@ -6,10 +6,11 @@ dnf's cache, by the identity of the repository's metadata file. What depends on 
 """
 
 import hashlib
-import json
 import os
 
-from tuxcare_lib import pin
+import hawkey
+
+from tuxcare_lib import cache, pin
 
 MYPY = False
 if MYPY:
@@ -19,55 +20,86 @@ if MYPY:
 
     from tuxcare_lib.adapter.guard import Guard
 
+_DEBUG_PACKAGES = ('*-debuginfo', '*-debugsource', '*-debuginfo-common', '*-debuginfo-common-*')
 
-def hide(base: 'dnf.Base', repos: 'List[Any]', guard: 'Guard') -> None:
-    """Exclude what may not come in; a repository that is an operating system's by content is disabled, the sack filled anew."""
-    verdicts = {repo.id: _verdicts(base, repo, guard.rules) for repo in repos}
-    strangers = [repo for repo in repos if verdicts[repo.id]['os_tree']]
-    if strangers:
-        for repo in strangers:
-            guard.disable_by_content(repo)
+
+def hide(base: 'dnf.Base', kinds: 'Dict[Any, str]', guard: 'Guard') -> None:
+    """Exclude what may not come in from repositories that are not trusted ({repository: kind}).
+
+    One that turns out to be an operating system's by content, or that hides vetted packages behind its module defaults, is
+    disabled and the sack filled once more: an exclude comes too late for those.
+    """
+    foreign = [repo for repo in kinds if kinds[repo] == pin.FOREIGN]
+    verdicts = {repo: _verdicts(base, repo, guard.rules) for repo in foreign}
+    strangers = [repo for repo in foreign if verdicts[repo]['os_tree']]
+    shadows = [repo for repo in foreign if repo not in strangers and _shadows(base, repo, kinds)]
+    if strangers or shadows:
+        guard.disable(strangers)
+        guard.disable(shadows, why='the module defaults hide packages of the vetted repositories')
         base.fill_sack(load_system_repo='auto', load_available_repos=True)  # runs this hook again, on the new sack
         return
-    for repo in repos:
-        base.sack.add_excludes(_hidden(base, repo, verdicts[repo.id]['hidden'], guard.rules))
+    for repo in kinds:
+        hidden = _replacing(base, repo, verdicts[repo], guard.rules) if repo in verdicts else _no_debug_packages(base, repo)
+        base.sack.add_excludes(hidden)
 
 
-def _hidden(base: 'dnf.Base', repo: 'Any', nevras: 'List[str]', rules: pin.Rules) -> 'Any':
+def _no_debug_packages(base: 'dnf.Base', repo: 'Any') -> 'Any':
     packages = base.sack.query().available().filterm(reponame=repo.id)
-    hidden = packages.filter(nevra_strict=nevras)
-    installed = base.sack.query().installed()
-    shared = packages.filter(name=[package.name for package in installed])
-    names = {package.name for package in shared}
-    protected = {package.name for package in installed.filter(name=list(names)) if pin.protects(package.vendor, rules)}
-    hidden = hidden.union(packages.filter(name=list(protected)))
-    obsoleting = packages.filter(obsoletes=installed)
-    if obsoleting:
-        guarded = [package for package in installed if pin.protects(package.vendor, rules)]
-        hidden = hidden.union(packages.filter(obsoletes=installed.filter(pkg=guarded)))
+    trusted = packages.filter(name__glob=list(_DEBUG_PACKAGES)).union(packages.filter(arch=['src', 'nosrc']))
+    return packages.difference(trusted)
+
+
+def _replacing(base: 'dnf.Base', repo: 'Any', verdicts: 'Dict[str, Any]', rules: pin.Rules) -> 'Any':
+    """What its vendor or tag hides, and what would replace or obsolete an installed package that is protected."""
+    packages = base.sack.query().available().filterm(reponame=repo.id)
+    hidden = packages.filter(nevra_strict=verdicts['hidden'])
+    protected = [package for package in base.sack.query().installed() if pin.protects(package.vendor, rules)]
+    hidden = hidden.union(packages.filter(name=[package.name for package in protected]))
+    if verdicts['obsoletes']:
+        hidden = hidden.union(packages.filter(obsoletes=base.sack.query().filterm(pkg=protected)))
     allowed = [entry.partition('@')[0] for entry in rules.allow if entry.partition('@')[2] == repo.id]
     return hidden.difference(packages.filter(name=allowed)) if allowed else hidden
 
 
+def _shadows(base: 'dnf.Base', repo: 'Any', kinds: 'Dict[Any, str]') -> bool:
+    """Whether a module stream that nobody enabled, active by the repository's own defaults, hides vetted packages (FACTS 7)."""
+    container = base._moduleContainer
+    if container is None or not repo._repo.getMetadataPath('modules'):
+        return False
+    by_default = [module for module in container.getModulePackages() if module.getRepoID() == repo.id
+                  and container.isModuleActive(module) and not container.isEnabled(module)]
+    names = {artifact.rsplit('-', 2)[0] for module in by_default for artifact in module.getArtifacts()}
+    vetted = [other.id for other in base.repos.iter_enabled() if other not in kinds]
+    return bool(base.sack.query(flags=hawkey.IGNORE_MODULAR_EXCLUDES).filterm(reponame=vetted, name=list(names)))
+
+
 def _verdicts(base: 'dnf.Base', repo: 'Any', rules: pin.Rules) -> 'Dict[str, Any]':
-    """{'hidden': [NEVRA], 'os_tree': bool} for a repository, from the cache where its metadata is the same as then."""
+    """What is known of a repository's packages, from the cache where its metadata is the same as then."""
     key = _key(repo, rules)
-    path = os.path.join(base.conf.cachedir, 'tuxcare-{}.json'.format(hashlib.sha256(repo.id.encode('utf-8')).hexdigest()[:16]))
-    found: 'Dict[str, Any]' = _cached(path, key)
-    if not found:
-        found = _looked_at(base, repo, rules)
-        _keep(path, {'key': key, 'verdicts': found})
+    place = cache.path(base.conf.cachedir, hashlib.sha256(repo.id.encode('utf-8')).hexdigest()[:16])
+    kept = cache.read(place)
+    if key and isinstance(kept, dict) and kept.get('key') == key:
+        return kept['verdicts']  # type: ignore[no-any-return]
+    found = _looked_at(base, repo, rules)
+    if key:
+        cache.keep(place, {'key': key, 'repository': repo.id, 'verdicts': found})
     return found
 
 
 def _looked_at(base: 'dnf.Base', repo: 'Any', rules: pin.Rules) -> 'Dict[str, Any]':
-    packages = list(base.sack.query().available().filterm(reponame=repo.id))
-    hidden = [str(package) for package in packages
-              if pin.content_verdict(package.name, package.release, package.vendor, rules)]
-    releases = [package for package in packages if package.name in rules.release_packages]
+    """`hidden` NEVRAs, `reasons` with how many each, whether it is an `os_tree`, whether anything in it `obsoletes`."""
+    packages = list(base.sack.query(flags=hawkey.IGNORE_EXCLUDES).available().filterm(reponame=repo.id))
+    reasons = {}  # type: Dict[str, List[str]]
+    for package in packages:
+        reason = pin.content_verdict(package, rules)
+        if reason:
+            reasons.setdefault(reason, []).append(str(package))
     of_os = sum(package.vendor in rules.os_vendors for package in packages)
-    other = any(pin.parse_release(package.version) != rules.pin for package in releases)
-    return {'hidden': hidden, 'os_tree': other or 2 * of_os > len(packages)}
+    moves = any(pin.moves_the_host(package, rules) for package in packages)
+    return {'hidden': [nevra for nevras in reasons.values() for nevra in nevras],
+            'reasons': {reason: len(nevras) for reason, nevras in reasons.items()},
+            'os_tree': moves or 2 * of_os > len(packages),
+            'obsoletes': any(package.obsoletes for package in packages)}
 
 
 def _key(repo: 'Any', rules: pin.Rules) -> 'List[Any]':
@@ -79,34 +111,3 @@ def _key(repo: 'Any', rules: pin.Rules) -> 'List[Any]':
         return []
     digest = hashlib.sha256(repr((rules.pin, sorted(rules.os_vendors), sorted(rules.release_packages))).encode('utf-8'))
     return [path, status.st_size, status.st_mtime_ns, status.st_ino, digest.hexdigest()]
-
-
-def _cached(path: str, key: 'List[Any]') -> 'Any':
-    """What is kept, if it is of this key and nobody else than root could have written it."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError:
-        return None
-    with open(descriptor, 'rb') as stream:
-        status = os.fstat(descriptor)
-        if status.st_uid != 0 or status.st_mode & 0o022:
-            return None
-        try:
-            document = json.loads(stream.read().decode('utf-8'))
-            return document['verdicts'] if key and document['key'] == key else None
-        except (ValueError, KeyError, TypeError):
-            return None
-
-
-def _keep(path: str, document: 'Dict[str, Any]') -> None:
-    """A cache of root's in dnf's own folder: whole or not there, and not worth an error."""
-    if os.geteuid() != 0 or not document['key']:
-        return
-    temporary = '{}.{}'.format(path, os.getpid())
-    try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
-        with open(descriptor, 'w', encoding='ascii') as stream:
-            json.dump(document, stream)
-        os.rename(temporary, path)
-    except OSError:
-        return

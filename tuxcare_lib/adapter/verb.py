@@ -14,8 +14,7 @@ from typing import Any, Dict, List, Optional, Sequence
 import dnf
 import dnf.exceptions
 
-from tuxcare_lib import cli
-from tuxcare_lib.adapter import configuration
+from tuxcare_lib import cli, configuration
 from tuxcare_lib.adapter.output import Output
 from tuxcare_lib.commands import Context, recover_first
 from tuxcare_lib.commands import fips as fips_command
@@ -139,7 +138,7 @@ class DnfVerb:
                                    'Look at `dnf tuxcare status`, or ask the vendor.')
 
     def _enable_fips_repository(self) -> None:
-        fips_ids = {entry.id for entry in configuration.read(self._base.conf)[0].repositories if entry.fips}
+        fips_ids = {entry.id for entry in configuration.read(self._root.path)[0].repositories if entry.fips}
         for repo in self._base.repos.all():
             if repo.id in fips_ids:
                 repo.enable()
@@ -156,12 +155,12 @@ class DnfVerb:
 
     def _context(self) -> Context:
         conf = self._base.conf
-        catalogue, settings = configuration.read(conf)
+        catalogue, settings = configuration.read(self._root.path)
         assume = False if conf.assumeno else True if conf.assumeyes else None
         return Context(
             root=self._root, catalogue=catalogue, settings=settings,
             console=Console(logger.info, logger.warning, assume), options=self._options,
-            architecture=conf.basearch, licence_key=self._key, send=_Sender(settings, configuration.network_of(conf)).send,
+            architecture=conf.basearch, licence_key=self._key, send=_Sender(settings, _network(conf)).send,
             now=_now, wait=not conf.exit_on_lock)
 
     # --- what is said -----------------------------------------------------------------------------------------------
@@ -201,6 +200,15 @@ class _Sender:
                 timeout=self._settings.timeout, retries=self._settings.retries))
         answer: Response = self._transport.send(request)
         return answer
+
+
+def _network(conf: Any) -> Dict[str, str]:
+    """dnf's own proxy (with its user and password) and certificates, for our transport."""
+    proxy = conf.proxy or ''
+    if proxy and conf.proxy_username:
+        scheme, _, rest = proxy.partition('://')
+        proxy = '{}://{}:{}@{}'.format(scheme, conf.proxy_username, conf.proxy_password or '', rest)
+    return {'proxy': proxy, 'ca_file': conf.sslcacert or ''}
 
 
 def _now() -> str:

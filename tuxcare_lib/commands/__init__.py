@@ -4,7 +4,7 @@
 import contextlib
 from typing import Callable, Iterator, NamedTuple, Optional
 
-from tuxcare_lib import journal, lock
+from tuxcare_lib import journal, lock, messages
 from tuxcare_lib.catalogue import Catalogue
 from tuxcare_lib.cli import Options
 from tuxcare_lib.console import Console
@@ -34,7 +34,7 @@ class Context(NamedTuple):
 def intact(facts: Facts) -> None:
     """Raises StateError where our own record is damaged: no verb may build on it but `unregister --local`."""
     if facts.damage:
-        raise StateError(facts.damage, 'Put it back from a backup, or run `dnf tuxcare unregister --local` and register again.')
+        raise StateError(facts.damage, messages.RECOVER_HINT if facts.survivor else messages.ANEW)
 
 
 def recover_first(context: Context) -> None:

@@ -1,19 +1,38 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`dnf tuxcare recover`: undo what was cut off. Every other changing verb does this by itself before it starts."""
+"""`dnf tuxcare recover`: undo what was cut off, then put back what is missing or damaged of a registration."""
 
-from tuxcare_lib import journal, lock
+from typing import List
+
+from tuxcare_lib import facts as gathering, journal, lock, planner
 from tuxcare_lib.commands import Context
-from tuxcare_lib.model import Plan, Report
+from tuxcare_lib.host import BEFORE, MARKER, REGISTRATION, RELEASEVER, TUXCARE_REPO, Facts
+from tuxcare_lib.model import Change, Plan, Report
 from tuxcare_lib.report import plan_report
 
 
 def run(context: Context) -> Report:
-    """Undo an open operation. Raises RecoveryError where the way back fails as well."""
+    """Raises RecoveryError where the way back fails as well, StateError where nothing whole is left to restore from."""
     if context.options.flag('dry_run'):
-        changes = journal.pending(context.root) if journal.is_open(context.root) else []
-        return plan_report('recover', Plan(changes=tuple(changes)))
+        pending = journal.pending(context.root) if journal.is_open(context.root) else []
+        return plan_report('recover', Plan(changes=tuple(pending or _mended(context))))
     with lock.held(context.root, context.wait, context.console.warn):
         journal.sweep(context.root)
         verb = journal.undo(context.root) if journal.is_open(context.root) else None
-    line = 'Nothing was cut off.' if verb is None else '`{}` was cut off; its changes were undone.'.format(verb)
-    return Report((line,), {'command': 'recover', 'exit_status': 0, 'changed': verb is not None, 'undone': verb})
+        cleared = [path for path in (RELEASEVER, MARKER, TUXCARE_REPO, BEFORE, REGISTRATION) if context.root.clear(path)]
+        changes = _mended(context)
+        if changes:
+            journal.apply(context.root, 'dnf tuxcare recover', changes)
+    restored = sorted({change.path for change in changes}.union(cleared))
+    lines = [] if verb is None else ['`{}` was cut off; its changes were undone.'.format(verb)]
+    lines += ['Put back: {}'.format(path) for path in restored]
+    return Report(tuple(lines or ['Nothing was cut off, and nothing is missing.']), {
+        'command': 'recover', 'exit_status': 0, 'changed': bool(lines), 'undone': verb, 'restored': restored})
+
+
+def _mended(context: Context) -> List[Change]:
+    facts = gathering.gather(context.root, context.architecture)
+    return planner.mended(facts, context.catalogue, context.settings) if _is_ours(facts) else []
+
+
+def _is_ours(facts: Facts) -> bool:
+    return facts.registration is not None or bool(facts.damage)

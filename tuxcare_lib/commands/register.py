@@ -6,7 +6,7 @@ import stat
 import sys
 from typing import List, Optional, Tuple
 
-from tuxcare_lib import boot, enrolment, executor, facts as gathering, fips, journal, licence, messages, planner, registration
+from tuxcare_lib import boot, enrolment, executor, facts as gathering, fips, journal, licence, messages, planner
 from tuxcare_lib.commands import Context, exclusive, intact
 from tuxcare_lib.enrolment import Enquiry, Enrolment
 from tuxcare_lib.errors import EntitlementError, LicenceKeyError, TuxcareError, UsageError
@@ -135,8 +135,8 @@ def _replace(context: Context, facts: Facts, host: Supported, wish: Wish, key: L
                 outcome.product, record.product), 'Run `dnf tuxcare unregister` first.')
         renewed = record._replace(registered_at=context.now(), host_name=facts.host_name)
         journal.apply(context.root, 'dnf tuxcare register --replace', [
-            Change(TOKEN, old, Image((outcome.token.secret + '\n').encode('ascii'), 0o600), True),
-            Change(REGISTRATION, Image(registration.render(record), 0o644), Image(registration.render(renewed), 0o644))])
+            Change(TOKEN, old, Image((outcome.token.secret + '\n').encode('ascii'), 0o600), True)]
+            + planner.recorded(facts, renewed, facts.kept))
     value = facts.variable(TOKEN)
     if not Token.PATTERN.match(value) or not _let_go(context, Token(value), record.host_name):
         context.console.warn('The old registration could not be given back. ' + messages.SEAT_TAKEN)

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The files behind the configuration, and their identity: cheap enough for every dnf command (see `pin`).
+
+Where they are is fixed, and not what `pluginconfpath` says: an option of one command must not bring a trust of its own.
+"""
+
+import os
+
+from tuxcare_lib import __version__, location
+
+MYPY = False
+if MYPY:
+    from typing import Any, List
+
+_FOLDER = 'etc/dnf/plugins'
+_CONFIGURATION = 'tuxcare.conf'
+_ADDITIONS = 'tuxcare.d'
+
+
+def _folder(root: str) -> str:
+    """dnf's folder of plugin configuration: the root's own where it configures us, else the running system's (FACTS 7)."""
+    own = os.path.join(root, _FOLDER)
+    configured = any(os.path.lexists(os.path.join(own, name)) for name in (_CONFIGURATION, _ADDITIONS))
+    return own if configured else os.path.join('/', _FOLDER)
+
+
+def configuration(root: str) -> str:
+    """The path of tuxcare.conf; empty where there is none."""
+    path = os.path.join(_folder(root), _CONFIGURATION)
+    return path if os.path.lexists(path) else ''
+
+
+def additions(root: str) -> 'List[str]':
+    """The administrator's additions to the catalogue, in their order."""
+    folder = os.path.join(_folder(root), _ADDITIONS)
+    names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+    return [os.path.join(folder, name) for name in names if name.endswith('.conf')]
+
+
+def identity(root: str) -> 'List[List[Any]]':
+    """What changes when any of the files is edited, replaced, removed, or may be written by somebody else."""
+    found = [[__version__]]  # type: List[List[Any]]
+    for path in [location.CATALOGUE, configuration(root)] + additions(root):
+        try:
+            status = os.stat(path)
+            found.append([path, status.st_ino, status.st_size, status.st_mtime_ns, only_root_writes(root, path)])
+        except OSError:
+            found.append([path])
+    return found
+
+
+def only_root_writes(root: str, path: str) -> bool:
+    """Whether nobody but root can change or replace a file: it and every folder down to it from the root (or from /)."""
+    top = root if path.startswith(root.rstrip('/') + '/') else '/'
+    place = os.path.realpath(path)
+    while True:
+        status = os.stat(place)
+        # In a sticky folder (/tmp) nobody renames what is root's.
+        if status.st_uid != 0 or (status.st_mode & 0o022 and not status.st_mode & 0o1000):
+            return False
+        if place in (top, '/'):
+            return True
+        place = os.path.dirname(place)

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a registered host says of itself, read without forgiving: anything missing, damaged or foreign is Unsafe.
+
+Imported by every dnf command on a registered host, so it costs little (see `pin`).
+"""
+
+import json
+import os
+import re
+import stat
+
+from tuxcare_lib import pin, seal
+
+MYPY = False
+if MYPY:
+    from typing import Any, Dict, Optional, Tuple
+
+_STATE = '/var/lib/tuxcare/registration.json'
+_BACKUP = '/var/lib/tuxcare/before.json'
+_JOURNAL = '/var/lib/tuxcare/journal'
+_TOKEN = '/etc/dnf/vars/tuxcare_token'
+_RELEASEVER = '/etc/dnf/vars/tuxcare_releasever'
+_MARKER = '/etc/tuxcare-release'
+_OWN_REPOSITORIES = '/etc/yum.repos.d/tuxcare.repo'
+_LIMIT = 1 << 24
+_RECOVER = 'Run `dnf tuxcare recover`.'
+_ANEW = 'Run `dnf tuxcare unregister --local`, and register again.'
+_REPLACE = 'Run `dnf tuxcare register --replace`.'
+_ASSIGNMENT = re.compile(r'^(ID|VERSION_ID)=["\']?([\w.-]+)["\']?\s*$', re.M | re.A)
+
+
+class Unsafe(Exception):
+    """Something that the guard needs is missing, damaged or contradicts itself. The text ends with the remedy."""
+
+
+class Host:
+    """The witnesses of one root. Each method raises Unsafe for what it does not find whole."""
+
+    def __init__(self, root: str) -> None:
+        self._root = root
+
+    def is_cut_off(self) -> bool:
+        """Whether an operation of ours is open: files may be half changed."""
+        return os.path.lexists(self._outside(_JOURNAL))
+
+    def record(self) -> 'Dict[str, Any]':
+        """The registration as a document."""
+        data = self._read(_STATE)
+        backup = self._read(_BACKUP) if os.geteuid() == 0 else None
+        remedy = _RECOVER if backup or os.geteuid() != 0 else _ANEW
+        if data is None:
+            raise Unsafe('{} is missing, though this host was registered by dnf tuxcare. {}'.format(_STATE, remedy))
+        try:
+            record = json.loads(data.decode('utf-8'))  # type: Dict[str, Any]
+            schema, whole = record['schema'], record['seal'] == seal.of(record)
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise Unsafe('{} is damaged. {}'.format(_STATE, remedy))
+        if schema != 1:
+            raise Unsafe('{} has schema {!r}, this version reads 1. Install the version of dnf-plugin-tuxcare that '
+                         'wrote it.'.format(_STATE, schema))
+        if not whole:
+            raise Unsafe('{} was edited. {}'.format(_STATE, remedy))
+        if os.geteuid() == 0 and (backup is None or record['before'] != seal.digest(backup)):
+            raise Unsafe('{} is {}. {}'.format(_BACKUP, 'missing' if backup is None else 'damaged', _RECOVER))
+        return record
+
+    def token(self) -> 'Optional[str]':
+        """The token; None for an ordinary user, who cannot read it."""
+        if os.geteuid() != 0 and not os.access(self._outside(_TOKEN), os.R_OK):
+            return None
+        value = self._line(_TOKEN)
+        if value is None or not pin.is_token(value):
+            raise Unsafe('{} is {}. {}'.format(_TOKEN, 'missing' if value is None else 'damaged', _REPLACE))
+        self._check_environment('tuxcare_token', value)
+        return value
+
+    def release(self, record: 'Dict[str, Any]', policy: 'Dict[str, Any]') -> 'Tuple[int, int]':
+        """What the host is held on, after all of its witnesses said the same."""
+        found = pin.impossible(record, policy)
+        if found:
+            raise Unsafe('The registration cannot be right: {}. {}'.format(found, _RECOVER))
+        value = self._line(_RELEASEVER)
+        release = pin.pinned_release(record, value or '', policy, self._installed(policy['os_ids'][record['family']]))
+        if release is None:
+            raise Unsafe('{} {}, and this host is held on {}. {}'.format(
+                _RELEASEVER, 'is missing' if value is None else 'holds {!r}'.format(value), record['pin'], _RECOVER))
+        self._check_environment('tuxcare_releasever', value)
+        self._check_contradictions(record, value or '', policy)
+        return release
+
+    def _check_contradictions(self, record: 'Dict[str, Any]', release: str, policy: 'Dict[str, Any]') -> None:
+        texts = [(self._read(path) or b'').decode('utf-8', 'replace') for path in (_MARKER, _OWN_REPOSITORIES)]
+        found = pin.contradiction(record, release, texts[0].partition('\n')[0], texts[1], policy)
+        if found:
+            raise Unsafe('This host contradicts its registration: {}. {}'.format(found, _RECOVER))
+
+    def _installed(self, os_id: str) -> 'Tuple[int, int]':
+        """The release that is installed by os-release(5), which every release package writes."""
+        text = self._os_release()
+        values = dict(_ASSIGNMENT.findall(text))
+        release = pin.parse_release(values.get('VERSION_ID', ''))
+        if release is None or values.get('ID') != os_id:
+            raise Unsafe('/etc/os-release {}. Run: dnf --disableplugin=tuxcare reinstall {}-release'.format(
+                'is missing' if not text else 'does not name a release of {}'.format(os_id), os_id or 'the release package'))
+        return release
+
+    def _os_release(self) -> str:
+        if self._root != '/':  # links as they are inside of that root
+            from tuxcare_lib.rootfs import Root
+            root = Root(self._root)
+            return root.text('/etc/os-release') or root.text('/usr/lib/os-release') or ''
+        for path in ('/etc/os-release', '/usr/lib/os-release'):
+            try:
+                with open(path, 'rb') as stream:
+                    return stream.read(_LIMIT).decode('utf-8', 'replace')
+            except OSError:
+                continue
+        return ''
+
+    def _check_environment(self, name: str, value: 'Optional[str]') -> None:
+        """dnf takes variables from the environment, too; one that says something else is somebody's mistake."""
+        if os.environ.get('DNF_VAR_' + name, value) != value:
+            raise Unsafe('DNF_VAR_{0} in the environment contradicts /etc/dnf/vars/{0}. Run: unset DNF_VAR_{0}'.format(name))
+
+    def _line(self, path: str) -> 'Optional[str]':
+        """A dnf variable, without forgiving: one line, at most one end of line."""
+        data = self._read(path)
+        if data is None:
+            return None
+        text = data.decode('utf-8', 'replace')
+        return text[:-1] if text.endswith('\n') else text
+
+    def _read(self, path: str) -> 'Optional[bytes]':
+        try:
+            descriptor = os.open(self._outside(path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            reason = 'it is a symbolic link' if os.path.islink(self._outside(path)) else error.strerror
+            raise Unsafe('{} cannot be read: {}. {}'.format(path, reason, _RECOVER))
+        try:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise Unsafe('{} is not a plain file. {}'.format(path, _RECOVER))
+            if status.st_uid != 0 or status.st_mode & 0o022:
+                raise Unsafe('{0} can be written by others than root. Run: chown root {0}; chmod go-w {0}'.format(path))
+            return os.read(descriptor, min(status.st_size + 1, _LIMIT))
+        except OSError as error:
+            raise Unsafe('{} cannot be read: {}. {}'.format(path, error.strerror, _RECOVER))
+        finally:
+            os.close(descriptor)
+
+    def _outside(self, path: str) -> str:
+        return os.path.join(self._root, path.lstrip('/'))
