@@ -5,9 +5,11 @@ PYTHON := .venv/bin/python
 # Worker processes and further options of pytest: make test PYTEST_ARGS='-k pin -x'
 JOBS ?= auto
 PYTEST_ARGS ?=
+# Options of the bench: make bench BENCH_ARGS='--rounds 60', or --help for all of them
+BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint unit pytest py36 sandbox rpm clean setup
+.PHONY: help demo test lint unit pytest py36 sandbox bench rpm clean setup
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -27,6 +29,9 @@ unit: setup ## the library's unit tests alone, in seconds
 
 sandbox: setup ## the vendor's services and hosts to try commands on by hand, until Ctrl-C
 	@$(PYTHON) -m tests.sandbox.interactive
+
+bench: setup ## what the plugin costs other dnf commands, in some eight minutes; writes docs/bench.md and docs/bench.svg
+	@$(PYTHON) -m tests.bench $(BENCH_ARGS)
 
 rpm: setup ## build/rpm/…/dnf-plugin-tuxcare-….rpm
 	@scripts/build-rpm

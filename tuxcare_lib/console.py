@@ -21,11 +21,13 @@ class Console:
         """Whether a person can answer."""
         return bool(sys.stdin and sys.stdin.isatty() and sys.stderr and sys.stderr.isatty())
 
-    def ask(self, question: str) -> bool:
-        """Yes or no; -y and --assumeno answer it. Raises DeclinedError where nobody can be asked."""
+    def ask(self, question: str, warning: str = '') -> bool:
+        """Yes or no; -y and --assumeno answer it, and who said -y sees the warning. Raises DeclinedError where nobody can be asked."""
+        if self._assume and warning:
+            self.warn(warning)
         if self._assume is not None:
             return self._assume
-        return self.ask_person(question)
+        return self.ask_person('{} {}'.format(warning, question).strip())
 
     def ask_person(self, question: str) -> bool:
         """As `ask`, for what -y must not decide. Raises DeclinedError where nobody can be asked."""

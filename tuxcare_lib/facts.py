@@ -8,7 +8,7 @@ import shlex
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from tuxcare_lib import inifile, registration, repofile
-from tuxcare_lib.errors import FileSystemError, Problem, StateError, TuxcareError
+from tuxcare_lib.errors import FileSystemError, HostError, Problem, StateError, TuxcareError
 from tuxcare_lib.host import (BEFORE, OWN_FILES, REGISTRATION, REPOSITORY_FOLDERS, STATE_FOLDER, Facts, Kept,
                               Registration, RepositoryFile)
 from tuxcare_lib.model import Image, Release
@@ -16,6 +16,8 @@ from tuxcare_lib.rootfs import Root
 
 def gather(root: Root, architecture: Optional[str] = None) -> Facts:
     """Read the host below `root`. Raises FileSystemError where something of ours cannot be read."""
+    if root.kind('/') != 'folder':
+        raise HostError('{} is not a folder.'.format(root.path), 'Name one that holds an installed system.')
     release_file = _os_release(root)
     files, problems = _repository_files(root)
     images = {path: _own(root, path) for path in OWN_FILES}

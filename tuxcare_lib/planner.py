@@ -171,6 +171,19 @@ def reverted_changes(facts: Facts, record: Registration) -> List[Change]:
     return changes + (recorded(facts, record._replace(reverted=True), facts.kept) if changes else [])
 
 
+def drift(facts: Facts) -> List[Change]:
+    """Files in which our own lines were edited since: from as we left them to as they are (`after` None: gone)."""
+    current = {file.path: file for file in facts.repository_files}
+    found = []
+    for kept in facts.kept:
+        if kept.after is not None and kept.path.endswith('.repo') and kept.after != (
+                current[kept.path].image if kept.path in current else None):
+            ours = inifile.parse(inifile.decode(kept.after.data))
+            if kept.path not in current or repofile.changed_marks(ours, current[kept.path].document):
+                found.append(Change(kept.path, kept.after, current[kept.path].image if kept.path in current else None))
+    return found
+
+
 def recorded(facts: Facts, record: Registration, kept: Tuple[Kept, ...]) -> List[Change]:
     """Our own record, where it changes: the backup first, since the registration holds its digest."""
     backup = registration.render_backup(Backup(record, kept))

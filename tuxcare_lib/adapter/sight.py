@@ -81,6 +81,9 @@ def _verdicts(base: 'dnf.Base', repo: 'Any', rules: pin.Rules) -> 'Dict[str, Any
     if key and isinstance(kept, dict) and kept.get('key') == key:
         return kept['verdicts']  # type: ignore[no-any-return]
     found = _looked_at(base, repo, rules)
+    replacing = len(_replacing(base, repo, found, rules)) - len(found['hidden'])
+    if replacing > 0:
+        found['reasons']['it would replace an installed package of the operating system or of TuxCare'] = replacing
     if key:
         cache.keep(place, {'key': key, 'repository': repo.id, 'verdicts': found})
     return found

@@ -161,7 +161,8 @@ class DnfVerb:
             root=self._root, catalogue=catalogue, settings=settings,
             console=Console(logger.info, logger.warning, assume), options=self._options,
             architecture=conf.basearch, licence_key=self._key, send=_Sender(settings, _network(conf)).send,
-            now=_now, wait=not conf.exit_on_lock)
+            now=_now, wait=not conf.exit_on_lock,
+            cache=conf.cachedir if os.geteuid() == 0 else conf.system_cachedir)
 
     # --- what is said -----------------------------------------------------------------------------------------------
 

@@ -16,8 +16,11 @@ from tuxcare_lib.settings import Settings
 
 
 class Context(NamedTuple):
-    """Everything a verb may touch, as arguments. `now` is the time as ISO 8601 UTC; `wait` whether to wait for the lock;
-    `licence_key` is the one of the environment (TUXCARE_LICENSE_KEY)."""
+    """Everything a verb may touch, as arguments.
+
+    `now` is the time as ISO 8601 UTC; `wait` whether to wait for the lock; `licence_key` is the one of the environment
+    (TUXCARE_LICENSE_KEY); `cache` is dnf's folder, in which the guard keeps what it saw.
+    """
 
     root: Root
     catalogue: Catalogue
@@ -29,6 +32,7 @@ class Context(NamedTuple):
     send: Callable[[Request], Response]
     now: Callable[[], str]
     wait: bool = True
+    cache: str = ''
 
 
 def intact(facts: Facts) -> None:

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """`dnf tuxcare status --check`: everything that holds the host, one by one; a line and a remedy for what is not right."""
 
-from typing import Dict, List, NamedTuple
+from typing import Dict, List, NamedTuple, Optional
 
 from tuxcare_lib import facts as gathering
-from tuxcare_lib import inifile, messages, pin, planner, policy, repofile
+from tuxcare_lib import journal, messages, pin, planner, policy, repofile
 from tuxcare_lib.commands import Context
-from tuxcare_lib.errors import NotRegisteredError
-from tuxcare_lib.host import MARKER, RELEASEVER, REPOSITORY_FOLDERS, TOKEN, Facts, Registration
-from tuxcare_lib.model import Image, Report, Token
+from tuxcare_lib.errors import NotRegisteredError, StateError
+from tuxcare_lib.host import MARKER, RELEASEVER, REPOSITORY_FOLDERS, TOKEN, TUXCARE_REPO, Facts, Registration
+from tuxcare_lib.model import Change, Report, Token
 
 FOUND = 4
 _SWITCH = 'Run `dnf tuxcare repos switch`.'
@@ -28,10 +28,12 @@ def run(context: Context) -> Report:
     if not facts.is_registered:
         raise NotRegisteredError('This host is not registered.', messages.REGISTER_HINT)
     findings = [Finding('configuration', note, '') for note in context.settings.notes]
-    if facts.damage:
-        findings.append(Finding('record', facts.damage, 'Put it back, or run `dnf tuxcare unregister --local`.'))
+    if journal.is_open(context.root):
+        findings.append(Finding('journal', 'An operation was cut off.', messages.RECOVER_HINT))
+    if facts.registration is not None or facts.damage:
+        findings += _record(context, facts)
     if facts.registration is not None:
-        for look in (_variable, _token, _marker, _repository_files, _leftovers, _exceptions, _key, _packages):
+        for look in (_token, _repository_files, _leftovers, _exceptions, _key, _packages):
             findings += look(context, facts, facts.registration)
     lines = tuple('{} {}'.format(finding.text, finding.remedy).strip() for finding in findings)
     return Report(lines or ('Nothing to attend to.',), {
@@ -39,14 +41,22 @@ def run(context: Context) -> Report:
         'findings': [finding._asdict() for finding in findings]}, FOUND if findings else 0)
 
 
-def _variable(context: Context, facts: Facts, record: Registration) -> List[Finding]:
-    value = facts.variable(RELEASEVER)
-    document = policy.make(context.catalogue, context.settings)
-    plain = {'product': record.product, 'family': record.family, 'release': str(record.release), 'pin': str(record.pin)}
-    if pin.pinned_release(plain, value, document) is None:
-        return [Finding('variable', '{} holds {!r}, and this host is held on {}.'.format(RELEASEVER, value, record.pin),
-                        'Run: echo {} > {}'.format(record.pin, RELEASEVER))]
-    return []
+def _record(context: Context, facts: Facts) -> List[Finding]:
+    """What `recover` would put back: our record, the variable, the marker, tuxcare.repo."""
+    found = [Finding('record', facts.damage, messages.RECOVER_HINT if facts.survivor else messages.ANEW)] if facts.damage else []
+    try:
+        changes = planner.mended(facts, context.catalogue, context.settings)
+    except StateError as error:
+        return found or [Finding('record', error.message, error.remedy)]
+    whole = {change.path: change for change in changes}
+    return found + [entry for entry in (
+        _lost('variable', whole.get(RELEASEVER)), _lost('marker', whole.get(MARKER)),
+        _lost('own-repositories', whole.get(TUXCARE_REPO))) if entry]
+
+
+def _lost(code: str, change: Optional[Change]) -> Optional[Finding]:
+    what = 'missing' if change is None or change.before is None else 'not as the registration says'
+    return Finding(code, '{} is {}.'.format(change.path, what), messages.RECOVER_HINT) if change else None
 
 
 def _token(context: Context, facts: Facts, record: Registration) -> List[Finding]:
@@ -59,36 +69,21 @@ def _token(context: Context, facts: Facts, record: Registration) -> List[Finding
     return []
 
 
-def _marker(context: Context, facts: Facts, record: Registration) -> List[Finding]:
-    image = facts.images[MARKER]
-    right = planner.marker(context.catalogue.families[record.family], record.pin)
-    if image is None or image.data != right:
-        return [Finding('marker', '{} is {}.'.format(MARKER, 'missing' if image is None else 'not as written'),
-                        'Run: echo {!r} > {}'.format(right.decode('ascii').strip(), MARKER))]
-    return []
-
-
 def _repository_files(context: Context, facts: Facts, record: Registration) -> List[Finding]:
     """Live URLs that are not pinned, drift of the files that we changed, and files that cannot be read."""
     findings = [Finding('repository-file', '{}.'.format(problem), 'Mend or move the file.') for problem in facts.problems]
     unpinned = [change.path for change in planner.switch_changes(facts, context.catalogue, context.settings)]
     findings += [Finding('unpinned', '{} follows the community\'s newest release.'.format(path), _SWITCH) for path in unpinned]
-    current = {file.path: file.image for file in facts.repository_files}
-    for kept in facts.kept:
-        if kept.after is None or not kept.path.endswith('.repo') or kept.path in unpinned:
+    for change in planner.drift(facts):
+        if change.path in unpinned or change.path == TUXCARE_REPO:
             continue
-        now = current.get(kept.path)
-        if now is None:
-            findings.append(Finding('drift', '{} is gone since the host was registered.'.format(kept.path),
+        if change.after is None:
+            findings.append(Finding('drift', '{} is gone since the host was registered.'.format(change.path),
                                     'Put it back, or run `dnf reinstall almalinux-repos`.'))
-        elif repofile.changed_marks(_document(kept.after), _document(now)):
-            findings.append(Finding('drift', '{}: a line written by dnf tuxcare was edited since.'.format(kept.path),
-                                    'See `dnf tuxcare repos diff`; put the line back.'))
+        else:
+            findings.append(Finding('drift', '{}: a line written by dnf tuxcare was edited since.'.format(change.path),
+                                    'Put it back; `dnf tuxcare repos diff` shows it.'))
     return findings + _foreign_trees(context, facts, record)
-
-
-def _document(image: Image) -> inifile.Document:
-    return inifile.parse(inifile.decode(image.data))
 
 
 def _foreign_trees(context: Context, facts: Facts, record: Registration) -> List[Finding]:
@@ -139,14 +134,16 @@ def _key(context: Context, facts: Facts, record: Registration) -> List[Finding]:
 
 
 def _packages(context: Context, facts: Facts, record: Registration) -> List[Finding]:
-    """Installed packages past the pin: what came by `rpm -i` or with plugins switched off."""
+    """Installed packages past the pin, or of another operating system: what came by `rpm -i` or with plugins switched off."""
     from tuxcare_lib import rpmdb
     rules = _rules(context, facts, record)
-    past = []
+    others = rules.os_vendors.difference(context.catalogue.families[record.family].vendors)
+    found = []
     for package in rpmdb.everything(context.root):
         release = pin.parse_release(package.version) if package.name in rules.release_packages else None
         if (release or (0, 0)) > rules.pin or (package.vendor != pin.VENDOR and pin.is_past(package.release, rules.pin)):
-            past.append(package.nevra)
-    return [Finding('package', '{} is installed, and past {}.'.format(nevra, rules.release),
-                    'Run: dnf downgrade {}'.format(nevra.rsplit('-', 2)[0])) for nevra in sorted(past)]
-
+            found.append((package.nevra, 'past {}'.format(rules.release)))
+        elif package.vendor in others:
+            found.append((package.nevra, 'of another operating system ({})'.format(package.vendor)))
+    return [Finding('package', '{} is installed, and {}.'.format(nevra, what),
+                    'Run: dnf distro-sync {}'.format(nevra.rsplit('-', 2)[0])) for nevra, what in sorted(found)]

@@ -120,8 +120,8 @@ def _move(context: Context, facts: Facts) -> Report:
         return Report((messages.NOTHING_TO_DO,), document)
     _prove(context, facts, record, target)
     if planner.closes_esu(context.catalogue, record, target):
-        warning = _CLOSES.format(record.release, context.catalogue.products['esu'].title, target)
-        if not context.console.ask(warning + ' Go on?'):
+        if not context.console.ask('Go on?', _CLOSES.format(
+                record.release, context.catalogue.products['esu'].title, target)):
             raise DeclinedError('Nothing was changed.')
     journal.apply(context.root, 'dnf tuxcare release', changes)
     return Report(('This host is held on {} now. Run `dnf upgrade` to move it there.'.format(target),), document)

@@ -31,14 +31,18 @@ def run(context: Context) -> Report:
 
 
 def _diff(context: Context, facts: Facts) -> Report:
-    """What `switch` (or `register`) would change now; on a host that is switched, nothing."""
+    """What `switch` (or `register`) would change now; and where our lines were edited since, from as they were to as they are."""
     if facts.registration is None:
         host = planner.check_host(facts, context.catalogue, Wish())
         planner.check_repositories(facts, context.catalogue, host.family)
     changes = planner.switch_changes(facts, context.catalogue, context.settings)
+    drift = planner.drift(facts)
     lines = [line for change in changes for line in change_lines(change)]
+    for change in drift:
+        lines += ['{}: lines of dnf tuxcare were edited since they were written:'.format(change.path)] + change_lines(change)
     return Report(tuple(lines) or (messages.NOTHING_TO_DO,), {
-        'command': 'repos diff', 'exit_status': 0, 'files': [change_document(change) for change in changes]})
+        'command': 'repos diff', 'exit_status': 0, 'files': [change_document(change) for change in changes],
+        'drift': [change_document(change) for change in drift]})
 
 
 def _changes(context: Context, facts: Facts, word: str) -> List[Change]:
@@ -57,8 +61,7 @@ def _apply(context: Context, facts: Facts, word: str) -> Report:
         return Report((messages.NOTHING_TO_DO,), document)
     assert facts.registration is not None
     if word == 'revert':
-        warning = _WARNING.format(facts.registration.pin)
-        if not context.console.ask(warning + ' Go on?'):
+        if not context.console.ask('Go on?', _WARNING.format(facts.registration.pin)):
             raise DeclinedError('Nothing was changed.')
     journal.apply(context.root, 'dnf tuxcare repos ' + word, changes)
     files = [change.path for change in changes if change.path.endswith('.repo')]

@@ -4,7 +4,7 @@
 import os
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
-from tuxcare_lib import boot, facts as gathering, fips, journal, messages, report, repofile
+from tuxcare_lib import boot, cache, facts as gathering, fips, journal, messages, report, repofile
 from tuxcare_lib.commands import Context, check
 from tuxcare_lib.errors import NotRegisteredError
 from tuxcare_lib.fips import Boot
@@ -29,9 +29,10 @@ def run(context: Context) -> Report:
     repositories = _repositories(context, facts)
     mode = _fips_mode(facts, context, state)
     todo = _next(context, facts, repositories, mode)
+    hidden = _hidden(context, facts)
     status = 0 if facts.is_registered else NotRegisteredError.status
-    return Report(_table(context, facts, state, repositories, mode, todo), _document(
-        facts, state, repositories, mode, todo, status), status)
+    return Report(_table(context, facts, state, repositories, hidden, mode, todo), _document(
+        facts, state, repositories, hidden, mode, todo, status), status)
 
 
 def _repositories(context: Context, facts: Facts) -> List[Repository]:
@@ -46,6 +47,16 @@ def _repositories(context: Context, facts: Facts) -> List[Repository]:
             if ours or (tree is not None and tree.name):
                 found.append(Repository(section.name, repofile.is_enabled(section), ours))
     return found
+
+
+def _hidden(context: Context, facts: Facts) -> Dict[str, Dict[str, int]]:
+    """How many packages of which repository are out of sight and why, as the last dnf command saw it."""
+    if facts.registration is None:
+        return {}
+    enabled = {section.name for file in facts.repository_files for section in file.document.sections
+               if repofile.is_enabled(section)}
+    return {document['repository']: document['verdicts']['reasons'] for document in cache.documents(context.cache)
+            if document.get('repository') in enabled and document['verdicts']['reasons']}
 
 
 def _package_set(facts: Facts, context: Context) -> Optional[PackageSet]:
@@ -87,8 +98,8 @@ def _next(context: Context, facts: Facts, repositories: List[Repository], mode: 
     return todo
 
 
-def _table(context: Context, facts: Facts, state: Boot, repositories: List[Repository], mode: str,
-           todo: List[str]) -> Tuple[str, ...]:
+def _table(context: Context, facts: Facts, state: Boot, repositories: List[Repository],
+           hidden: Dict[str, Dict[str, int]], mode: str, todo: List[str]) -> Tuple[str, ...]:
     record = facts.registration
     if record:
         registered = '{}, since {}'.format(context.catalogue.products[record.product].title, record.registered_at[:10])
@@ -99,9 +110,11 @@ def _table(context: Context, facts: Facts, state: Boot, repositories: List[Repos
     words = {'pending': 'off until the next boot', 'not validated': 'on, not validated',
              'unknown': 'unknown: only root can read the boot loader'}
     fips_words = '{} (running kernel {})'.format(words.get(mode, mode), state.running_kernel or 'unknown')
-    return report.table((('Registered', registered), ('Release', release),
-                         ('Repositories', _repository_words(repositories)), ('FIPS mode', fips_words),
-                         ('Next', '\n'.join(todo) or messages.NOTHING_TO_DO)))
+    rows = [('Registered', registered), ('Release', release), ('Repositories', _repository_words(repositories)),
+            ('Hidden', '\n'.join('{} of {}: {}'.format(count, name, reason) for name, reasons in sorted(hidden.items())
+                                 for reason, count in sorted(reasons.items()))),
+            ('FIPS mode', fips_words), ('Next', '\n'.join(todo) or messages.NOTHING_TO_DO)]
+    return report.table([row for row in rows if row[1]])
 
 
 def _repository_words(repositories: List[Repository]) -> str:
@@ -113,8 +126,8 @@ def _repository_words(repositories: List[Repository]) -> str:
     return '\n'.join(rows) or 'none'
 
 
-def _document(facts: Facts, state: Boot, repositories: List[Repository], mode: str, todo: List[str],
-              status: int) -> Dict[str, Any]:
+def _document(facts: Facts, state: Boot, repositories: List[Repository], hidden: Dict[str, Dict[str, int]], mode: str,
+              todo: List[str], status: int) -> Dict[str, Any]:
     record = facts.registration
     return {
         'command': 'status', 'exit_status': status, 'registered': facts.is_registered,
@@ -124,6 +137,7 @@ def _document(facts: Facts, state: Boot, repositories: List[Repository], mode: s
         'family': facts.os_id, 'architecture': facts.architecture, 'release': facts.version_id,
         'pin': str(record.pin) if record else facts.variable(RELEASEVER) or None,
         'repositories': [repository._asdict() for repository in repositories],
+        'hidden': hidden,
         'fips': {'mode': mode, 'running_kernel': state.running_kernel, 'default_kernel': state.default_kernel,
                  'crypto_policy': state.policy},
         'next': todo}

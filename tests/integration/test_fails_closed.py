@@ -1,0 +1,377 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A registered host on which something is missing or damaged: no transaction passes, reading goes on, and the remedy that the
+one line names is run from that very state and works.
+"""
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Callable, Dict, List, Tuple
+
+import pytest
+
+from tests.integration.conftest import Hosts
+from tests.integration.outcome import is_done, register
+from tests.integration.test_upgrade import PAST
+from tests.sandbox.host import Host
+from tests.sandbox.licences import ESSENTIAL_KEY, ESU_KEY
+from tests.sandbox.universe import Universe
+
+Damage = Callable[[Host], object]
+
+VARIABLE, TOKEN, MARKER = "etc/dnf/vars/tuxcare_releasever", "etc/dnf/vars/tuxcare_token", "etc/tuxcare-release"
+STATE, BACKUP = "var/lib/tuxcare/registration.json", "var/lib/tuxcare/before.json"
+OWN, CONFIGURATION = "etc/yum.repos.d/tuxcare.repo", "etc/dnf/plugins/tuxcare.conf"
+READING = (["list", "--installed", "bash"], ["repoquery", "bash"], ["repolist"], ["info", "bash"])
+
+
+def put(name: str, data: bytes) -> Damage:
+    return lambda host: (host.root / name).write_bytes(data)
+
+
+def gone(*names: str) -> Damage:
+    def damage(host: Host) -> None:
+        for name in names:
+            path = host.root / name
+            shutil.rmtree(str(path)) if path.is_dir() else path.unlink()
+    return damage
+
+
+def edited(name: str, old: str, new: str) -> Damage:
+    def damage(host: Host) -> None:
+        text = (host.root / name).read_text()
+        assert old in text
+        (host.root / name).write_text(text.replace(old, new))
+    return damage
+
+
+def cut(name: str) -> Damage:
+    return lambda host: os.truncate(str(host.root / name), (host.root / name).stat().st_size // 2)
+
+
+def linked(name: str) -> Damage:
+    """The same bytes behind a symbolic link."""
+    def damage(host: Host) -> None:
+        path = host.root / name
+        path.rename(path.parent.parent / "elsewhere")
+        path.symlink_to("../elsewhere")
+    return damage
+
+
+def folder(name: str) -> Damage:
+    def damage(host: Host) -> None:
+        (host.root / name).unlink()
+        (host.root / name).mkdir()
+    return damage
+
+
+def mode(name: str, bits: int) -> Damage:
+    return lambda host: (host.root / name).chmod(bits)
+
+
+def cut_off(host: Host) -> None:
+    """A kill in the middle of `unregister`: the journal is open and half of the files are changed."""
+    code = ("from tuxcare_lib import facts, journal, planner; from tuxcare_lib.rootfs import Root; import sys;"
+            "root = Root(sys.argv[1]); changes, notes = planner.unregistration_changes(facts.gather(root));"
+            "journal.begin(root, 'dnf tuxcare unregister', changes);"
+            "[journal.put(root, change.path, change.after) for change in changes[:int(sys.argv[2])]]")
+    subprocess.run(["/usr/bin/python3", "-c", code, str(host.root), "9"], check=True,
+                   env={"PYTHONPATH": str(Path(__file__).resolve().parents[2])})
+
+
+def all_at_once(*damages: Damage) -> Damage:
+    return lambda host: [damage(host) for damage in damages]
+
+
+# name: (the damage, words of the line)
+DAMAGES: Dict[str, Tuple[Damage, List[str]]] = {
+    "variable with CR": (put(VARIABLE, b"9.2\r\n"), [VARIABLE]),
+    "variable with a blank": (put(VARIABLE, b"9.2 \n"), [VARIABLE]),
+    "variable with a blank in front": (put(VARIABLE, b" 9.2\n"), [VARIABLE]),
+    "variable of two lines": (put(VARIABLE, b"9.2\n9.4\n"), [VARIABLE]),
+    "variable with an empty line": (put(VARIABLE, b"9.2\n\n"), [VARIABLE]),
+    "variable with NUL": (put(VARIABLE, b"9.2\0\n"), [VARIABLE]),
+    "variable with a byte order mark": (put(VARIABLE, b"\xef\xbb\xbf9.2\n"), [VARIABLE]),
+    "variable empty": (put(VARIABLE, b""), [VARIABLE]),
+    "variable gone": (gone(VARIABLE), [VARIABLE, "missing"]),
+    "variable of another release": (put(VARIABLE, b"9.4\n"), [VARIABLE, "9.4", "9.2"]),
+    "variable of the major": (put(VARIABLE, b"9\n"), [VARIABLE]),
+    "variable with a path": (put(VARIABLE, b"9.2/../9.4\n"), [VARIABLE]),
+    "variable linked": (linked(VARIABLE), [VARIABLE, "link"]),
+    "variable a folder": (folder(VARIABLE), [VARIABLE]),
+    "marker gone": (gone(MARKER), [MARKER]),
+    "marker empty": (put(MARKER, b""), [MARKER]),
+    "marker of another release": (edited(MARKER, "9.2", "9.4"), [MARKER]),
+    "marker not text": (put(MARKER, bytes(range(128, 256))), [MARKER]),
+    "marker linked": (linked(MARKER), [MARKER, "link"]),
+    "marker a folder": (folder(MARKER), [MARKER]),
+    "token gone": (gone(TOKEN), [TOKEN, "--replace"]),
+    "token junk": (put(TOKEN, b"../../9.4\n"), [TOKEN, "--replace"]),
+    "token empty": (put(TOKEN, b""), [TOKEN, "--replace"]),
+    "token of two lines": (put(TOKEN, b"abcdefgh\nabcdefgh\n"), [TOKEN, "--replace"]),
+    "token linked": (linked(TOKEN), [TOKEN, "link"]),
+    "token a folder": (folder(TOKEN), [TOKEN]),
+    "state cut": (cut(STATE), [STATE, "damaged"]),
+    "state empty": (put(STATE, b""), [STATE, "damaged"]),
+    "state garbage": (put(STATE, bytes(range(256))), [STATE, "damaged"]),
+    "state another document": (put(STATE, b"{}\n"), [STATE, "damaged"]),
+    "state nested": (put(STATE, b"[" * 200000), [STATE, "damaged"]),
+    "state gone": (gone(STATE), [STATE, "missing"]),
+    "state linked": (linked(STATE), [STATE, "link"]),
+    "state a folder": (folder(STATE), [STATE]),
+    "pin edited": (edited(STATE, '"pin": "9.2"', '"pin": "9.4"'), [STATE, "edited"]),
+    "pin and variable edited": (all_at_once(edited(STATE, '"pin": "9.2"', '"pin": "9.4"'), put(VARIABLE, b"9.4\n")), [STATE]),
+    "product and variable edited": (
+        all_at_once(edited(STATE, '"product": "esu"', '"product": "essential"'), put(VARIABLE, b"9.4\n")), [STATE, "edited"]),
+    "backup gone": (gone(BACKUP), [BACKUP, "missing"]),
+    "backup cut": (cut(BACKUP), [BACKUP, "damaged"]),
+    "backup garbage": (put(BACKUP, b"banana"), [BACKUP, "damaged"]),
+    "state and backup gone": (gone(STATE, BACKUP), [STATE, "--local"]),
+    "state folder gone": (gone("var/lib/tuxcare"), [STATE, "--local"]),
+    "state folder and variables gone": (gone("var/lib/tuxcare", VARIABLE, TOKEN), [STATE, "--local"]),
+    "own repositories gone": (gone(OWN), [OWN, "missing"]),
+    "own repositories empty": (put(OWN, b""), [OWN, "missing"]),
+    "an operation cut off": (cut_off, ["cut off", "recover"]),
+}
+
+
+def refused(host: Host, *words: str, env: "Dict[str, str] | None" = None) -> str:
+    """Asserts that a transaction is refused in one line with all of `words`, whatever it wants; that line."""
+    before = host.installed()
+    done = host.dnf("-y", "remove", "rsync", env=env)
+    errors = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
+    assert done.returncode == 1 and len(errors) == 1 and errors[0].startswith("Error: tuxcare: "), done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr and host.installed() == before
+    for word in words:
+        assert word in errors[0], errors[0]
+    return errors[0]
+
+
+def reads(host: Host) -> None:
+    """Asserts that commands which only read go on, with a warning at most."""
+    for args in READING:
+        done = host.dnf(*args)
+        assert done.returncode == 0 and "Traceback" not in done.stderr and "Error: tuxcare" not in done.stderr, done.stderr
+
+
+def remedies(line: str) -> List[List[str]]:
+    """The commands that a line tells to run, in their order."""
+    quoted = re.findall(r"`([^`]+)`", line)
+    commands = [command for command in quoted if command.startswith("dnf ")]
+    plain = re.search(r"Run: (.+)", line)
+    commands += plain.group(1).split("; ") if plain else []
+    if "register again" in line:
+        commands.append("dnf tuxcare register")
+    assert commands, line
+    return [command.split() for command in commands]
+
+
+def run(host: Host, command: List[str], key: str) -> None:
+    if command[0] == "dnf":
+        done = host.dnf("-y", *command[1:], env={"TUXCARE_LICENSE_KEY": key})
+    else:
+        done = host.run(command)
+    assert done.returncode == 0 and "Traceback" not in done.stderr, (command, done.stdout + done.stderr)
+
+
+def mended(host: Host, line: str, key: str = ESU_KEY) -> None:
+    """Runs what the line names, and what the next line names where one thing was behind another."""
+    for _ in range(3):
+        for command in remedies(line):
+            run(host, command, key)
+        done = host.dnf("-y", "remove", "rsync")
+        if done.returncode == 0:
+            return
+        line = [text for text in done.stderr.splitlines() if text.startswith("Error: tuxcare: ")][0]
+    raise AssertionError(line)
+
+
+def holds(host: Host) -> None:
+    """Asserts that the host takes its updates and stays on 9.2."""
+    assert (host.root / VARIABLE).read_bytes() == b"9.2\n" and not (host.root / VARIABLE).is_symlink()
+    is_done(host.dnf("-y", "upgrade"))
+    assert "curl-7.76.1-23.el9_2.4.tuxcare.els1.x86_64" in host.installed() and host.installed() & PAST == set()
+
+
+@pytest.mark.parametrize("damage, words", DAMAGES.values(), ids=list(DAMAGES))
+def test_a_damaged_registration(host: Host, damage: Damage, words: List[str]) -> None:
+    register(host)
+    damage(host)
+    line = refused(host, *words)
+    reads(host)
+    mended(host, line)
+    holds(host)
+    is_done(host.dnf("tuxcare", "status", "--check"))
+
+
+@pytest.mark.parametrize("name", ["tuxcare_releasever", "tuxcare_token"])
+def test_a_variable_of_the_environment(host: Host, name: str) -> None:
+    register(host)
+    env = {"DNF_VAR_" + name: "9.4"}
+    line = refused(host, "DNF_VAR_" + name, "unset", env=env)
+    assert line.endswith("Run: unset DNF_VAR_" + name)
+    assert host.dnf("repolist", env=env).returncode == 0
+    holds(host)
+
+
+@pytest.mark.parametrize("name", [VARIABLE, STATE, BACKUP, MARKER], ids=os.path.basename)
+def test_what_others_can_write(slash_host: Host, name: str) -> None:
+    register(slash_host)
+    (slash_host.root / name).chmod(0o666)
+    mended(slash_host, refused(slash_host, name, "chmod go-w"))
+    holds(slash_host)
+
+
+def test_a_record_of_the_future(host: Host) -> None:
+    """The way back is the version that wrote it; nothing is guessed."""
+    register(host)
+    good = (host.root / STATE).read_bytes()
+    document = dict(json.loads(good.decode()), schema=2)
+    (host.root / STATE).write_text(json.dumps(document))
+    assert "Install the version" in refused(host, "schema 2")
+    reads(host)
+    (host.root / STATE).write_bytes(good)
+    holds(host)
+
+
+CONFIGURATIONS = {"junk": b"banana\n", "unknown key": b"[pin]\nbanana = 1\n", "bad value": b"[service]\ntimeout = soon\n",
+                  "enabled=banana": b"[main]\nenabled = banana\n", "no text": bytes(range(256))}
+
+
+@pytest.mark.parametrize("text", CONFIGURATIONS.values(), ids=list(CONFIGURATIONS))
+def test_a_configuration_that_cannot_be_read(slash_host: Host, text: bytes) -> None:
+    register(slash_host)
+    good = (slash_host.root / CONFIGURATION).read_bytes()
+    (slash_host.root / CONFIGURATION).write_bytes(text)
+    line = refused(slash_host, CONFIGURATION)
+    assert "Correct the file, or remove it" in line
+    reads(slash_host)
+    (slash_host.root / CONFIGURATION).unlink()
+    is_done(slash_host.dnf("-y", "remove", "rsync"))
+    (slash_host.root / CONFIGURATION).write_bytes(good)
+    holds(slash_host)
+
+
+def _os_release(text: "str | None") -> Damage:
+    def damage(host: Host) -> None:
+        is_done(host.run(["rm", "/etc/os-release", "/usr/lib/os-release"]))
+        if text is not None:
+            (host.root / "etc/os-release").write_text(text)
+    return damage
+
+
+@pytest.mark.parametrize("text", [None, "", "banana\n", "ID=rocky\nVERSION_ID=9.2\n", "ID=almalinux\nVERSION_ID=9\n"], ids=str)
+def test_os_release(slash_host: Host, text: "str | None") -> None:
+    register(slash_host)
+    _os_release(text)(slash_host)
+    mended(slash_host, refused(slash_host, "/etc/os-release", "almalinux-release"))
+    holds(slash_host)
+
+
+# --- our own code ---------------------------------------------------------------------------------------------------
+
+
+def library(host: Host, name: str = "") -> Path:
+    """A file of the installed library, as the machine sees it."""
+    paths = is_done(host.run(["rpm", "-ql", "dnf-plugin-tuxcare"])).splitlines()
+    return host.root / (next(path for path in paths if path.endswith("/tuxcare_lib")) + name).lstrip("/")
+
+
+def serve_the_product(host: Host, universe: Universe, package: Path) -> None:
+    folder = host.root / "srv/product"
+    folder.mkdir(parents=True)
+    shutil.copy(str(package), str(folder))
+    # What it needs is the machine's there, not the host's database's.
+    needs = ("python3-dnf = 4.14", "python3-rpm", "python3-requests", "python3-gnupg", "gnupg2", "/usr/bin/python3")
+    universe.build_rpm(folder, "python3-site", "1-1", provides=needs)
+    universe.index(folder)
+    (host.root / "etc/yum.repos.d/product.repo").write_text("[product]\nname=Product\nbaseurl=file:///srv/product\ngpgcheck=0\n")
+
+
+def raising(method: str) -> Damage:
+    return lambda host: _append(host, "/adapter/guard.py", "\n\nGuard.{0} = lambda *arguments: 1 // 0\n".format(method))
+
+
+def _append(host: Host, name: str, text: str) -> None:
+    path = library(host, name)
+    is_done(host.run(["sh", "-c", 'cat >> "$0"', "/" + str(path.relative_to(host.root))], stdin=text))
+
+
+def _removed(name: str) -> Damage:
+    return lambda host: is_done(host.run(["rm", "-r", "/" + str(library(host, name).relative_to(host.root))]))
+
+
+CODE: Dict[str, Damage] = {
+    "library gone": _removed(""), "a module gone": _removed("/pin.py"), "the guard gone": _removed("/adapter/guard.py"),
+    "a syntax error": lambda host: _append(host, "/pin.py", "\ndef (:\n"),
+    "NUL in a module": lambda host: _append(host, "/seal.py", "\n\0\n"),
+    "a name gone": lambda host: _append(host, "/witness.py", "\ndel Host\n"),
+    "inject raises": raising("inject"), "look_at_repositories raises": raising("look_at_repositories"),
+    "hide raises": raising("hide"), "check_plan raises": raising("check_plan"),
+    "check_packages raises": raising("check_packages"),
+}
+
+
+@pytest.mark.parametrize("damage", CODE.values(), ids=list(CODE))
+def test_our_own_code_damaged(slash_host: Host, universe: Universe, package: Path, damage: Damage) -> None:
+    register(slash_host)
+    serve_the_product(slash_host, universe, package)
+    damage(slash_host)
+    line = refused(slash_host, "dnf --disableplugin=tuxcare reinstall dnf-plugin-tuxcare")
+    reads(slash_host)
+    told = slash_host.dnf("tuxcare", "status")
+    assert "Traceback" not in told.stderr and told.returncode in (0, 1)
+    mended(slash_host, line)
+    holds(slash_host)
+
+
+# --- dnf itself cannot start ----------------------------------------------------------------------------------------
+
+
+def test_a_variable_that_is_not_utf_8_ends_dnf_and_the_stand_alone_program_mends_it(slash_host: Host) -> None:
+    register(slash_host)
+    (slash_host.root / VARIABLE).write_bytes(b"\xff9.2\n")
+    assert slash_host.dnf("repolist").returncode != 0
+    dry = is_done(slash_host.run(["/usr/libexec/tuxcare-recover", "--dry-run"]))
+    assert VARIABLE in dry and (slash_host.root / VARIABLE).read_bytes() == b"\xff9.2\n"
+    assert is_done(slash_host.run(["/usr/libexec/tuxcare-recover"])) == "Put back: /%s\n" % VARIABLE
+    assert "nothing is missing" in is_done(slash_host.run(["/usr/libexec/tuxcare-recover"]))
+    holds(slash_host)
+
+
+def test_the_stand_alone_program_below_a_root_and_on_nothing(slash_host: Host) -> None:
+    assert "nothing is missing" in is_done(slash_host.run(["/usr/libexec/tuxcare-recover"]))
+    done = slash_host.run(["/usr/libexec/tuxcare-recover", "--root", "/nowhere"])
+    assert done.returncode == 1 and done.stderr.startswith("Error: /") and len(done.stderr.splitlines()) == 1
+
+
+# --- Essential ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", ["9.6", "8.10", "9", "banana", "9.4 "])
+def test_a_variable_that_an_essential_host_may_not_have(host: Host, value: str) -> None:
+    register(host, key=ESSENTIAL_KEY)
+    (host.root / VARIABLE).write_text(value + "\n")
+    mended(host, refused(host, VARIABLE), ESSENTIAL_KEY)
+    assert (host.root / VARIABLE).read_text() == "9.2\n"
+
+
+def test_an_essential_host_that_has_moved_does_not_go_back(host: Host) -> None:
+    register(host, key=ESSENTIAL_KEY)
+    (host.root / VARIABLE).write_text("9.4\n")
+    is_done(host.dnf("-y", "upgrade"))
+    (host.root / VARIABLE).write_text("9.2\n")
+    mended(host, refused(host, VARIABLE, "9.4"), ESSENTIAL_KEY)
+    assert (host.root / VARIABLE).read_text() == "9.4\n"
+
+
+def test_a_repository_of_the_other_product(hosts: Hosts) -> None:
+    """tuxcare.repo copied from an ESU host: told, kept beside, and gone."""
+    host, other = hosts.by_installroot(), hosts.by_installroot()
+    register(host, key=ESSENTIAL_KEY)
+    register(other)
+    shutil.copy(str(other.root / OWN), str(host.root / OWN))
+    mended(host, refused(host, "tuxcare-esu"), ESSENTIAL_KEY)
+    assert not (host.root / OWN).exists() and (host.root / (OWN + ".rpmsave")).exists()
