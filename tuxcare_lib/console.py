@@ -22,7 +22,7 @@ class Console:
         return bool(sys.stdin and sys.stdin.isatty() and sys.stderr and sys.stderr.isatty())
 
     def ask(self, question: str, warning: str = '') -> bool:
-        """Yes or no; -y and --assumeno answer it, and who said -y sees the warning. Raises DeclinedError where nobody can be asked."""
+        """Yes or no; -y (who sees the warning) and --assumeno answer it. Raises DeclinedError where nobody can be asked."""
         if self._assume and warning:
             self.warn(warning)
         if self._assume is not None:

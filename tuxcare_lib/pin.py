@@ -18,10 +18,13 @@ if MYPY:
 TRUSTED, DEBUG, PAST, FOREIGN = 'trusted', 'debug', 'past', 'foreign'
 # The vendor tag of TuxCare's own packages [inferred, FACTS 7].
 VENDOR = 'TuxCare'
-_RELEASE = re.compile(r'(0|[1-9][0-9]{0,3})\.(0|[1-9][0-9]{0,3})\Z', re.A)
-_DEBUG_PACKAGE = re.compile(r'-(debuginfo|debugsource|debuginfo-common(-\w+)?)\Z', re.A)
-_TAG = re.compile(r'(?:\.|_|^)(?:el(\d+)_(\d+)|module_el(\d+)\.(\d+)|el(\d+)(?![\d_]))', re.A)
-_TOKEN = re.compile(r'[A-Za-z0-9_-]{4,256}\Z', re.A)
+# Expressions are compiled where a foreign repository asks for them: five of them would take as long as all hooks together.
+_DEBUG_PACKAGE = r'-(debuginfo|debugsource|debuginfo-common(-\w+)?)\Z'
+_TAG = r'(?:\.|_|^)(?:el(\d+)_(\d+)|module_el(\d+)\.(\d+)|el(\d+)(?![\d_]))'
+_DIGITS = frozenset('0123456789')
+# No character that a server may read in two ways: percent, backslash, query, fragment, blanks, anything outside ASCII.
+_PLAIN = frozenset(chr(code) for code in range(0x21, 0x7f)) - frozenset('\\%?#')
+_TOKEN = _DIGITS.union('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_-')
 
 
 class Rules:
@@ -48,13 +51,15 @@ class Rules:
 
 def parse_release(text: str) -> 'Optional[Tuple[int, int]]':
     """(major, minor), or None where the text is anything but two plain numbers and a dot."""
-    match = _RELEASE.match(text)
-    return (int(match.group(1)), int(match.group(2))) if match else None
+    parts = text.split('.')
+    if len(parts) != 2 or not all(0 < len(part) < 5 and _DIGITS.issuperset(part) and str(int(part)) == part for part in parts):
+        return None
+    return int(parts[0]), int(parts[1])
 
 
 def is_token(text: str) -> bool:
     """Whether a text can be a token; it becomes a folder of a URL."""
-    return bool(_TOKEN.match(text))
+    return 4 <= len(text) <= 256 and _TOKEN.issuperset(text)
 
 
 def pinned_release(record: 'Dict[str, Any]', variable: str, document: 'Dict[str, Any]',
@@ -120,7 +125,8 @@ def classify(urls: 'Iterable[str]', rules: Rules) -> str:
 
 def _beneath(url: str, prefixes: 'Tuple[str, ...]') -> bool:
     """Whether a URL lies in a folder of the prefixes. Anything that servers may read in two ways is not trusted."""
-    if re.search(r'[\\%?#\s]|/\.{1,2}(/|\Z)|//', url.partition('://')[2].lstrip('/')):
+    rest = url.partition('://')[2].lstrip('/')
+    if not _PLAIN.issuperset(rest) or any(part in ('', '.', '..') for part in rest.rstrip('/').split('/')) or '//' in rest:
         return False
     normal = _normal(url)
     return normal is not None and normal.startswith(prefixes)
@@ -161,7 +167,7 @@ def is_past(release: str, pin: 'Tuple[int, int]') -> bool:
 
     Most packages do not tell their minor; that is why where they come from decides.
     """
-    for match in _TAG.finditer(release):
+    for match in re.finditer(_TAG, release, re.A):
         numbers = tuple(int(number) for number in match.groups() if number is not None)
         if numbers[0] > pin[0] or (numbers[0] == pin[0] and len(numbers) > 1 and numbers[1] > pin[1]):
             return True
@@ -211,7 +217,7 @@ def verdict(kind: str, package: Package, repository: str, replaces: 'List[str]',
     if kind == PAST:
         return 'its repository is an operating system\'s tree that is not the one of {}'.format(rules.release)
     if kind == DEBUG:
-        return None if _DEBUG_PACKAGE.search(package.name) else 'its repository is trusted for debug packages only'
+        return None if re.search(_DEBUG_PACKAGE, package.name, re.A) else 'its repository is trusted for debug packages only'
     found = content_verdict(package, rules)
     if found is None:
         found = next(('it would replace a package of {}'.format(other) for other in replaces if protects(other, rules)), None)

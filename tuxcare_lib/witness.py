@@ -6,7 +6,6 @@ Imported by every dnf command on a registered host, so it costs little (see `pin
 
 import json
 import os
-import re
 import stat
 
 from tuxcare_lib import pin, seal
@@ -26,7 +25,6 @@ _LIMIT = 1 << 24
 _RECOVER = 'Run `dnf tuxcare recover`.'
 _ANEW = 'Run `dnf tuxcare unregister --local`, and register again.'
 _REPLACE = 'Run `dnf tuxcare register --replace`.'
-_ASSIGNMENT = re.compile(r'^(ID|VERSION_ID)=["\']?([\w.-]+)["\']?\s*$', re.M | re.A)
 
 
 class Unsafe(Exception):
@@ -97,7 +95,7 @@ class Host:
     def _installed(self, os_id: str) -> 'Tuple[int, int]':
         """The release that is installed by os-release(5), which every release package writes."""
         text = self._os_release()
-        values = dict(_ASSIGNMENT.findall(text))
+        values = {name: value.strip().strip('"\'') for name, _, value in (line.partition('=') for line in text.split('\n'))}
         release = pin.parse_release(values.get('VERSION_ID', ''))
         if release is None or values.get('ID') != os_id:
             raise Unsafe('/etc/os-release {}. Run: dnf --disableplugin=tuxcare reinstall {}-release'.format(
@@ -105,13 +103,13 @@ class Host:
         return release
 
     def _os_release(self) -> str:
-        if self._root != '/':  # links as they are inside of that root
-            from tuxcare_lib.rootfs import Root
-            root = Root(self._root)
-            return root.text('/etc/os-release') or root.text('/usr/lib/os-release') or ''
         for path in ('/etc/os-release', '/usr/lib/os-release'):
+            place = self._outside(path)
             try:
-                with open(path, 'rb') as stream:
+                if os.path.islink(place):  # an absolute target means one inside of this root
+                    target = os.readlink(place)
+                    place = self._outside(target) if target.startswith('/') else os.path.join(os.path.dirname(place), target)
+                with open(place, 'rb') as stream:
                     return stream.read(_LIMIT).decode('utf-8', 'replace')
             except OSError:
                 continue

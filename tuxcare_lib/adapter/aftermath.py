@@ -67,5 +67,6 @@ class Aftermath:
         changes += planner.recorded(facts, followed, kept)
         if changes:
             journal.apply(self._root, 'dnf (tuxcare plugin)', changes)
-        for change in healed:
-            logger.warning('tuxcare: %s came anew with a package; it is on the vetted mirror again.', change.path)
+        if healed:
+            logger.warning('tuxcare: on the vetted mirror again, after a package brought them anew: %s',
+                           ', '.join(change.path for change in healed))

@@ -12,7 +12,7 @@ from tuxcare_lib.witness import Host, Unsafe
 
 MYPY = False
 if MYPY:
-    from typing import Any, Dict, List, Optional
+    from typing import Any, Dict, List, Optional, Set
 
     import dnf
 
@@ -96,14 +96,18 @@ class Guard:
     def check_plan(self, base: 'dnf.Base') -> None:
         """Over what dnf has planned. Raises Past."""
         if base.transaction:
-            self._tell_once_planned()
+            self._tell_once_planned({package.name for package in base.transaction.remove_set}
+                                    - {package.name for package in base.transaction.install_set})
         for package in base.transaction.install_set if base.transaction else ():
             reason = self._verdict(base, package, pin.Package(
                 package.name, package.version, package.release, package.vendor, [str(entry) for entry in package.obsoletes]))
             if reason:
                 raise Past(pin.refusal(str(package), package.reponame, reason, self.rules))
 
-    def _tell_once_planned(self) -> None:
+    def _tell_once_planned(self, removed: 'Set[str]') -> None:
+        if 'dnf-plugin-tuxcare' in removed:
+            logger.warning('tuxcare: without its plugin this host stays registered, and its repository files alone hold it on %s. '
+                           '`dnf tuxcare unregister` takes it back first.', self.rules.release)
         if self._is_cut_off:
             logger.warning('tuxcare: an operation was cut off on this host. Run `dnf tuxcare recover`.')
         if self.rules.release in self.policy['closes_esu'].get('{family} {release}'.format(**self.record), ()):
