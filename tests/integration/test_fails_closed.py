@@ -15,7 +15,7 @@ import pytest
 from tests.integration.conftest import Hosts
 from tests.integration.outcome import is_done, register
 from tests.integration.test_upgrade import PAST
-from tests.sandbox.host import Host
+from tests.sandbox.host import PROJECT, Host
 from tests.sandbox.licences import ESSENTIAL_KEY, ESU_KEY
 from tests.sandbox.universe import Universe
 
@@ -78,7 +78,7 @@ def cut_off(host: Host) -> None:
             "journal.begin(root, 'dnf tuxcare unregister', changes);"
             "[journal.put(root, change.path, change.after) for change in changes[:int(sys.argv[2])]]")
     subprocess.run(["/usr/bin/python3", "-c", code, str(host.root), "9"], check=True,
-                   env={"PYTHONPATH": str(Path(__file__).resolve().parents[2])})
+                   env={"PYTHONPATH": str(PROJECT)})
 
 
 def all_at_once(*damages: Damage) -> Damage:
@@ -135,6 +135,17 @@ DAMAGES: Dict[str, Tuple[Damage, List[str]]] = {
     "own repositories empty": (put(OWN, b""), [OWN, "missing"]),
     "an operation cut off": (cut_off, ["cut off", "recover"]),
 }
+
+
+def documented() -> Dict[str, str]:
+    """What docs/pin.md says: {damage: remedy}, the commands in their back ticks."""
+    text = (PROJECT / "docs/pin.md").read_text()
+    table = text.split("## What refuses transactions")[1].split("## ")[0]
+    return dict(re.findall(r"^\| ([^|]+) \| ([^|]+) \|$", table, re.M))
+
+
+def test_the_document_has_a_row_for_each_damage() -> None:
+    assert [name for name in documented() if name in DAMAGES] == list(DAMAGES)
 
 
 def refused(host: Host, *words: str, env: "Dict[str, str] | None" = None) -> str:
@@ -200,6 +211,8 @@ def test_a_damaged_registration(host: Host, damage: Damage, words: List[str]) ->
     register(host)
     damage(host)
     line = refused(host, *words)
+    name = next(name for name in DAMAGES if DAMAGES[name][0] is damage)
+    assert documented()[name].rstrip(".") in line, line
     reads(host)
     mended(host, line)
     holds(host)

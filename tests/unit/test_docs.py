@@ -240,6 +240,18 @@ def test_examples_of_releases(release: str, past: str) -> None:
     assert pin.is_past(release, (9, 2)) == (past == 'past')
 
 
+VERDICTS = [row for row in rows(chapters(text('pin.md'))['Packages'].split('| vendor of what it replaces |')[1]) if len(row) == 6]
+
+
+@pytest.mark.parametrize('row', VERDICTS, ids='-'.join)
+def test_examples_of_verdicts(row: List[str]) -> None:
+    kind, name, release, vendor, replaced, verdict = row
+    assert verdict in ('in', 'out') and len(VERDICTS) > 15
+    package = pin.Package(code(name), '9.4', code(release), vendor or None)
+    found = pin.verdict(kind, package, 'site', [replaced] if replaced else [], rules())
+    assert (found is None) == (verdict == 'in'), found
+
+
 def test_all_classes_are_described() -> None:
     found = {row[1] for row in rows(chapters(text('pin.md'))['Repositories']) if len(row) == 3}
     assert found == {pin.TRUSTED, pin.DEBUG, pin.PAST, pin.FOREIGN}
