@@ -20,7 +20,7 @@ TRUSTED, DEBUG, PAST, FOREIGN = 'trusted', 'debug', 'past', 'foreign'
 VENDOR = 'TuxCare'
 # Expressions are compiled where a foreign repository asks for them: five of them would take as long as all hooks together.
 _DEBUG_PACKAGE = r'-(debuginfo|debugsource|debuginfo-common(-\w+)?)\Z'
-_TAG = r'(?:\.|_|^)(?:el(\d+)_(\d+)|module_el(\d+)\.(\d+)|el(\d+)(?![\d_]))'
+_TAG = r'(?:\.|_|^)(?:el(\d+)_(\d+)|module[_+]el(\d+)\.(\d+)|el(\d+)(?![\d_]))'
 _DIGITS = frozenset('0123456789')
 # No character that a server may read in two ways: percent, backslash, query, fragment, blanks, anything outside ASCII.
 _PLAIN = frozenset(chr(code) for code in range(0x21, 0x7f)) - frozenset('\\%?#')
@@ -34,7 +34,7 @@ class Rules:
         self.pin = pin
         self.os_hosts = frozenset(document['os_hosts'])
         self.trees = frozenset(document['trees'])
-        self.os_vendors = frozenset(document['os_vendors'])
+        self.os_vendors = frozenset(vendor.lower() for vendor in document['os_vendors'])
         self.release_packages = frozenset(document['release_packages'])
         self.allow = frozenset(document['allow'])
         release = '{}.{}'.format(*pin)
@@ -185,14 +185,19 @@ class Package:
         self.obsoletes = list(obsoletes)
 
 
+def is_os_vendor(vendor: 'Optional[str]', rules: Rules) -> bool:
+    """Whether a vendor tag is an operating system's, however it is spelled."""
+    return ' '.join((vendor or '').lower().split()) in rules.os_vendors
+
+
 def protects(vendor: 'Optional[str]', rules: Rules) -> bool:
     """Whether installed packages of this vendor may be replaced from trusted repositories only."""
-    return vendor in rules.os_vendors or vendor == VENDOR
+    return vendor == VENDOR or is_os_vendor(vendor, rules)
 
 
 def content_verdict(package: Package, rules: Rules) -> 'Optional[str]':
     """Why a package of a foreign repository may not come in, by itself; None where nothing speaks against it."""
-    if package.vendor in rules.os_vendors or package.name in rules.release_packages:
+    if is_os_vendor(package.vendor, rules) or package.name in rules.release_packages:
         return 'it is a package of an operating system ({}) from outside the vetted repositories'.format(
             package.vendor or 'no vendor')
     if is_past(package.release, rules.pin):

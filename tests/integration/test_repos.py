@@ -10,6 +10,7 @@ from tests.sandbox import template
 from tests.sandbox.host import Host
 from tests.sandbox.licences import ESSENTIAL_KEY, ESU_KEY
 from tests.sandbox.service import Service
+from tests.sandbox.universe import Universe
 
 TREES = ("BaseOS AppStream CRB extras HighAvailability NFV plus ResilientStorage RT SAP SAPHANA").split()
 URL_KEYS = ("baseurl", "mirrorlist", "metalink")
@@ -209,3 +210,33 @@ def test_json_names_the_files(host: Host) -> None:
     repo_files = [path for path in told["files"] if path.endswith(".repo")]
     assert told["changed"] and [Path(path).name for path in repo_files] == sorted(
         "almalinux-%s.repo" % tree.lower() for tree in TREES)
+
+
+@pytest.mark.parametrize("args", [["install", "httpd"], ["install", "needs-httpd"]], ids=" ".join)
+def test_what_needs_the_operating_system_fails_after_revert_and_names_the_remedy(
+    host: Host, service: Service, universe: Universe, tmp_path: Path, args: List[str]
+) -> None:
+    register(host)
+    universe.build_rpm(tmp_path, "needs-httpd", "1-1", requires=("httpd",))
+    universe.index(tmp_path)
+    url = service.mount("/n/", tmp_path)
+    (host.root / "etc/yum.repos.d/site.repo").write_text("[site]\nname=S\nbaseurl=%s\ngpgcheck=0\n" % url)
+    is_done(host.dnf("-y", "tuxcare", "repos", "revert"))
+    before = host.installed()
+    done = host.dnf("-y", *args)
+    assert done.returncode == 1 and "`dnf tuxcare repos switch`" in done.stderr and host.installed() == before
+    is_done(host.dnf("tuxcare", "repos", "switch"))
+    is_done(host.dnf("-y", *args))
+
+
+def test_an_edited_line_of_ours_is_shown(host: Host) -> None:
+    register(host)
+    path = host.root / "etc/yum.repos.d/almalinux-baseos.repo"
+    text = path.read_text()
+    path.write_text(text.replace("/BaseOS/$basearch/os/", "/BaseOS/x86_64/os/"))
+    shown = is_done(host.dnf("tuxcare", "repos", "diff"))
+    assert "edited since" in shown and "\n+baseurl=" in shown and "/BaseOS/x86_64/os/" in shown
+    (entry,) = document(host.dnf("tuxcare", "repos", "diff", "--json"))["drift"]
+    assert entry["path"] == "/etc/yum.repos.d/almalinux-baseos.repo" and entry["action"] == "change"
+    path.write_text(text)
+    assert is_done(host.dnf("tuxcare", "repos", "diff")) == "Nothing to do.\n"

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`dnf tuxcare status`: what a person reads, what a program reads, and that nothing is touched or asked."""
+from pathlib import Path
 from typing import Dict
 
 import pytest
@@ -9,6 +10,7 @@ from tests.sandbox import template
 from tests.sandbox.host import Host
 from tests.sandbox.licences import ESSENTIAL_KEY, ESU_KEY
 from tests.sandbox.service import Service
+from tests.sandbox.universe import Universe
 
 TITLES = {"esu": "Extended Security Updates", "essential": "Essential Support"}
 PRODUCTS = [(ESU_KEY, "esu"), (ESSENTIAL_KEY, "essential")]
@@ -91,3 +93,27 @@ def test_the_running_kernel_is_told(any_host: Host) -> None:
     assert told["fips"]["running_kernel"] == "5.14.0-284.11.1.el9_2.x86_64"
     assert told["fips"]["default_kernel"] == "/boot/vmlinuz-5.14.0-284.11.1.el9_2.x86_64"
     assert told["fips"]["crypto_policy"] == "DEFAULT"
+
+
+def test_what_is_hidden_of_which_repository_and_why(host: Host, service: Service, universe: Universe, tmp_path: Path) -> None:
+    register(host)
+    folder = tmp_path / "site"
+    folder.mkdir()
+    universe.build_rpm(folder, "site-agent", "1-1.el9_4")
+    universe.build_rpm(folder, "site-kit", "1-1.el9", vendor="AlmaLinux")
+    universe.build_rpm(folder, "curl", "99-1.el9", "x86_64")
+    for name in ("site-a", "site-b", "site-c", "site-d"):
+        universe.build_rpm(folder, name, "1-1")
+    universe.index(folder)
+    url = service.mount("/s/", folder)
+    (host.root / "etc/yum.repos.d/site.repo").write_text("[site]\nname=Site\nbaseurl=%s\ngpgcheck=0\n" % url)
+    assert document(host.dnf("tuxcare", "status", "--json"))["hidden"] == {}
+    assert is_done(host.dnf("-q", "repoquery", "--disablerepo=*", "--enablerepo=site", "--qf", "%{name}")).split() == [
+        "site-a", "site-b", "site-c", "site-d"]
+    told = document(host.dnf("tuxcare", "status", "--json"))["hidden"]
+    assert {reason: count for reason, count in told["site"].items() if "past 9.2" in reason} and sum(told["site"].values()) == 3
+    shown = is_done(host.dnf("tuxcare", "status"))
+    assert shown.count(" of site: ") == 3 and rows(shown)["Hidden"]
+    with open(str(host.root / "etc/yum.repos.d/site.repo"), "a") as stream:
+        stream.write("enabled=0\n")
+    assert document(host.dnf("tuxcare", "status", "--json"))["hidden"] == {}

@@ -111,6 +111,8 @@ TAGS = [
     ('15.8-4.el9_3.tuxcare.3', True),
     ('1.module_el9.4.0+1+a', True),
     ('1.module_el9.10.0+1', True),
+    ('1.module+el9.4.0+1+a', True),
+    ('1.module+el9.2.0+1+a', False),
     ('1.el10', True),
     ('1.el10_0', True),
     ('1.el12', True),
@@ -192,7 +194,9 @@ def test_no_repository_and_no_exception_lets_the_release_package_of_another_mino
     assert pin.verdict(TRUSTED, Package('almalinux-release', '9.2', '1.el9', 'AlmaLinux'), 'site', [], found) is None
 
 
-@pytest.mark.parametrize('vendor, held', [('AlmaLinux', True), ('TuxCare', True), ('nginx', False), (None, False), ('', False)])
+@pytest.mark.parametrize('vendor, held', [
+    ('AlmaLinux', True), ('TuxCare', True), ('almalinux ', True), ('Red  Hat, Inc.', True), ('AlmaLinux Fans', False),
+    ('nginx', False), (None, False), ('', False)])
 def test_whose_installed_packages_are_held(vendor: Optional[str], held: bool) -> None:
     assert pin.protects(vendor, rules()) is held
 

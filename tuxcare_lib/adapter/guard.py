@@ -106,8 +106,8 @@ class Guard:
 
     def _tell_once_planned(self, removed: 'Set[str]') -> None:
         if 'dnf-plugin-tuxcare' in removed:
-            logger.warning('tuxcare: without its plugin this host stays registered, and its repository files alone hold it on %s. '
-                           '`dnf tuxcare unregister` takes it back first.', self.rules.release)
+            logger.warning('tuxcare: without the plugin this host stays registered, and its repository files alone hold it '
+                           'on %s. `dnf tuxcare unregister` takes that back first.', self.rules.release)
         if self._is_cut_off:
             logger.warning('tuxcare: an operation was cut off on this host. Run `dnf tuxcare recover`.')
         if self.rules.release in self.policy['closes_esu'].get('{family} {release}'.format(**self.record), ()):

@@ -10,7 +10,7 @@ import os
 
 import hawkey
 
-from tuxcare_lib import cache, pin
+from tuxcare_lib import __version__, cache, pin
 
 MYPY = False
 if MYPY:
@@ -97,7 +97,7 @@ def _looked_at(base: 'dnf.Base', repo: 'Any', rules: pin.Rules) -> 'Dict[str, An
         reason = pin.content_verdict(package, rules)
         if reason:
             reasons.setdefault(reason, []).append(str(package))
-    of_os = sum(package.vendor in rules.os_vendors for package in packages)
+    of_os = sum(pin.is_os_vendor(package.vendor, rules) for package in packages)
     moves = any(pin.moves_the_host(package, rules) for package in packages)
     return {'hidden': [nevra for nevras in reasons.values() for nevra in nevras],
             'reasons': {reason: len(nevras) for reason, nevras in reasons.items()},
@@ -112,5 +112,5 @@ def _key(repo: 'Any', rules: pin.Rules) -> 'List[Any]':
         status = os.stat(path)
     except OSError:
         return []
-    digest = hashlib.sha256(repr((rules.pin, sorted(rules.os_vendors), sorted(rules.release_packages))).encode('utf-8'))
-    return [path, status.st_size, status.st_mtime_ns, status.st_ino, digest.hexdigest()]
+    known = repr((__version__, rules.pin, sorted(rules.os_vendors), sorted(rules.release_packages)))
+    return [path, status.st_size, status.st_mtime_ns, status.st_ino, hashlib.sha256(known.encode('utf-8')).hexdigest()]

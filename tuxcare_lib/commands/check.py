@@ -137,13 +137,13 @@ def _packages(context: Context, facts: Facts, record: Registration) -> List[Find
     """Installed packages past the pin, or of another operating system: what came by `rpm -i` or with plugins switched off."""
     from tuxcare_lib import rpmdb
     rules = _rules(context, facts, record)
-    others = rules.os_vendors.difference(context.catalogue.families[record.family].vendors)
+    own = context.catalogue.families[record.family].vendors
     found = []
     for package in rpmdb.everything(context.root):
         release = pin.parse_release(package.version) if package.name in rules.release_packages else None
         if (release or (0, 0)) > rules.pin or (package.vendor != pin.VENDOR and pin.is_past(package.release, rules.pin)):
             found.append((package.nevra, 'past {}'.format(rules.release)))
-        elif package.vendor in others:
+        elif pin.is_os_vendor(package.vendor, rules) and package.vendor not in own:
             found.append((package.nevra, 'of another operating system ({})'.format(package.vendor)))
     return [Finding('package', '{} is installed, and {}.'.format(nevra, what),
                     'Run: dnf distro-sync {}'.format(nevra.rsplit('-', 2)[0])) for nevra, what in sorted(found)]
