@@ -3,7 +3,7 @@
 
 from typing import List, Tuple
 
-from tuxcare_lib import catalogue, inifile, location, settings, sources
+from tuxcare_lib import catalogue, inifile, settings, sources
 from tuxcare_lib.catalogue import Catalogue
 from tuxcare_lib.settings import Settings
 
@@ -13,7 +13,7 @@ _DISTRUSTED = '{} (or a folder above it) can be written by others than root, so 
 def read(root: str) -> Tuple[Catalogue, Settings]:
     """What counts for a root (see `sources`). Raises ConfigurationError with every problem."""
     notes: List[str] = []
-    texts = [(location.CATALOGUE, _text(location.CATALOGUE))]
+    texts = [(sources.CATALOGUE, _text(sources.CATALOGUE))]
     for addition in sources.additions(root):
         if sources.only_root_writes(root, addition):
             texts.append((addition, _text(addition)))

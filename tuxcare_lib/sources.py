@@ -1,17 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The files behind the configuration, and their identity: cheap enough for every dnf command (see `pin`).
+"""Our data and the files behind the configuration, and their identity: cheap enough for every dnf command (see `pin`).
 
 Where they are is fixed, and not what `pluginconfpath` says: an option of one command must not bring a trust of its own.
 """
 
 import os
 
-from tuxcare_lib import __version__, location
+from tuxcare_lib import __version__
 
 MYPY = False
 if MYPY:
     from typing import Any, List
 
+_TREE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+# A folder `conf` beside an installed library would be somebody else's: the source tree has a setup.py, too.
+_IN_TREE = os.path.isfile(os.path.join(_TREE, 'setup.py')) and os.path.isdir(os.path.join(_TREE, 'conf'))
+
+# Beside the library in the source tree, below /usr/share where the package is installed.
+CATALOGUE = os.path.join(os.path.join(_TREE, 'conf') if _IN_TREE else '/usr/share/dnf-plugin-tuxcare', 'catalogue.conf')
 _FOLDER = 'etc/dnf/plugins'
 _CONFIGURATION = 'tuxcare.conf'
 _ADDITIONS = 'tuxcare.d'
@@ -40,10 +46,11 @@ def additions(root: str) -> 'List[str]':
 def identity(root: str) -> 'List[List[Any]]':
     """What changes when any of the files is edited, replaced, removed, or may be written by somebody else."""
     found = [[__version__]]  # type: List[List[Any]]
-    for path in [location.CATALOGUE, configuration(root)] + additions(root):
+    for path in [CATALOGUE, configuration(root)] + additions(root):
         try:
             status = os.stat(path)
-            found.append([path, status.st_ino, status.st_size, status.st_mtime_ns, only_root_writes(root, path)])
+            found.append([path, status.st_ino, status.st_size, status.st_mtime_ns,
+                          path == CATALOGUE or only_root_writes(root, path)])
         except OSError:
             found.append([path])
     return found

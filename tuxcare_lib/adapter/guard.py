@@ -7,14 +7,15 @@ Imported by every dnf command on a registered host: only what is cheap is import
 import logging
 import os
 
+import dnf
+import dnf.transaction
+
 from tuxcare_lib import cache, pin, sources
 from tuxcare_lib.witness import Host, Unsafe
 
 MYPY = False
 if MYPY:
-    from typing import Any, Dict, List, Optional, Set
-
-    import dnf
+    from typing import Any, Dict, Iterable, List, Optional
 
 logger = logging.getLogger('dnf.plugin')
 
@@ -38,7 +39,8 @@ class Guard:
             if self._is_cut_off:  # whatever it is, it is that operation's half
                 raise Unsafe('An operation was cut off on this host. Run `dnf tuxcare recover`. ({})'.format(error))
             raise
-        self._kinds = {}  # type: Dict[str, str]
+        self._kinds = {}  # type: Dict[Any, str]
+        self._trusted = set()  # type: Any
 
     def _read_policy(self, root: str, conf: 'Any') -> 'Dict[str, Any]':
         """The policy from our cache, or made anew where a file behind it has changed (or the cache is not root's own)."""
@@ -63,17 +65,21 @@ class Guard:
     def look_at_repositories(self, base: 'dnf.Base', aloud: bool = True) -> None:
         """Before the sack: a tree past the pin is disabled; so is what needs the token where the user cannot read it."""
         past = []
+        self._trusted = set()
         for repo in base.repos.iter_enabled():
+            kind = self._kind(repo)
             if self.token is None and any('$tuxcare_token' in url for url in _urls(repo)):
                 repo.disable()
-            elif self._kind(repo) == pin.PAST:
+            elif kind == pin.PAST:
                 past.append(repo)
+            elif kind == pin.TRUSTED:
+                self._trusted.add(repo.id)
         self.disable(past, aloud)
 
     def disable(self, repos: 'List[Any]', aloud: bool = True, why: str = '') -> None:
         """Disable repositories for the rest of the process, and say so in one line with the remedy."""
         for repo in repos:
-            self._kinds[_key(repo)] = pin.PAST
+            self._kinds[repo.id, tuple(_urls(repo))] = pin.PAST
             repo.disable()
         if not repos or not aloud:
             return
@@ -85,6 +91,8 @@ class Guard:
 
     def hide(self, base: 'dnf.Base') -> None:
         """In the sack: what is past the pin is out of sight, in foreign repositories alone."""
+        if self._trusted.issuperset(repo.id for repo in base.repos.iter_enabled()):
+            return  # what an option changed of them since is caught by the last word
         kinds = {repo: self._kind(repo) for repo in base.repos.iter_enabled()}
         others = {repo: kind for repo, kind in kinds.items() if kind != pin.TRUSTED}
         if others:
@@ -95,16 +103,32 @@ class Guard:
 
     def check_plan(self, base: 'dnf.Base') -> None:
         """Over what dnf has planned. Raises Past."""
-        if base.transaction:
-            self._tell_once_planned({package.name for package in base.transaction.remove_set}
-                                    - {package.name for package in base.transaction.install_set})
-        for package in base.transaction.install_set if base.transaction else ():
-            reason = self._verdict(base, package, pin.Package(
-                package.name, package.version, package.release, package.vendor, [str(entry) for entry in package.obsoletes]))
+        packages = self._planned(base)
+        kinds = self._kinds_of(base, packages)
+        for package in packages:
+            reason = self._verdict(base, kinds[package.reponame], package.reponame, package)
             if reason:
                 raise Past(pin.refusal(str(package), package.reponame, reason, self.rules))
 
-    def _tell_once_planned(self, removed: 'Set[str]') -> None:
+    def _planned(self, base: 'dnf.Base') -> 'List[Any]':
+        """The packages to be installed, by one pass over the plan; what else is to be said of the plan is said."""
+        packages, removed = [], []
+        for item in base.transaction or ():
+            action = item.action
+            if action in dnf.transaction.FORWARD_ACTIONS:
+                packages.append(item.pkg)
+            elif action == dnf.transaction.PKG_REMOVE:
+                removed.append(item.name)
+        if packages or removed:
+            self._tell(removed)
+        return packages
+
+    def _kinds_of(self, base: 'dnf.Base', packages: 'Iterable[Any]') -> 'Dict[str, str]':
+        """Classified afresh, by what their URLs are now: options may have changed them since the last look."""
+        return {name: pin.FOREIGN if name == '@commandline' else self._kind(base.repos[name])
+                for name in {package.reponame for package in packages}}
+
+    def _tell(self, removed: 'List[str]') -> None:
         if 'dnf-plugin-tuxcare' in removed:
             logger.warning('tuxcare: without the plugin this host stays registered, and its repository files alone hold it '
                            'on %s. `dnf tuxcare unregister` takes that back first.', self.rules.release)
@@ -117,41 +141,37 @@ class Guard:
     def check_packages(self, base: 'dnf.Base') -> None:
         """Over what rpm is about to install, by the packages' own headers: metadata can lie. Raises Past."""
         from tuxcare_lib import rpmdb
-        for package in base.transaction.install_set if base.transaction else ():
+        packages = base.transaction.install_set if base.transaction else ()
+        kinds = self._kinds_of(base, packages)
+        for package in packages:
             true, obsoletes = rpmdb.of_file(package.localPkg())
-            reason = self._verdict(base, package, pin.Package(true.name, true.version, true.release, true.vendor, obsoletes))
+            what = pin.Package(true.name, true.version, true.release, true.vendor, obsoletes)
+            reason = self._verdict(base, kinds[package.reponame], package.reponame, what)
             if true.nevra != str(package):
                 reason = 'its repository describes it as {}, so nothing that it says can be trusted'.format(package)
             if reason:
                 raise Past(pin.refusal(true.nevra, package.reponame, reason, self.rules))
 
-    def _verdict(self, base: 'dnf.Base', package: 'Any', what: 'pin.Package') -> 'Optional[str]':
-        """Why a package may not come in; None where it may. `what` is what it is, by metadata or by its own header."""
-        name = package.reponame
-        kind = pin.FOREIGN if name == '@commandline' else self._kind(base.repos[name])
-        replaced = [] if kind == pin.TRUSTED else _replaced(base, what)
-        return pin.verdict(kind, what, name, replaced, self.rules)
+    def _verdict(self, base: 'dnf.Base', kind: str, repository: str, what: 'Any') -> 'Optional[str]':
+        """Why a package may not come in; None where it may. `what` is dnf's, by the metadata, or one by its own header."""
+        return pin.verdict(kind, what, repository, [] if kind == pin.TRUSTED else _replaced(base, what), self.rules)
 
     def _kind(self, repo: 'Any') -> str:
-        """A repository's class, by its URLs as they are now: options may have changed them since the last look."""
-        key = _key(repo)
+        urls = _urls(repo)
+        key = (repo.id, tuple(urls))
         if key not in self._kinds:
-            self._kinds[key] = pin.classify(_urls(repo), self.rules)
+            self._kinds[key] = pin.classify(urls, self.rules)
         return self._kinds[key]
 
 
-def _replaced(base: 'dnf.Base', what: 'pin.Package') -> 'List[str]':
+def _replaced(base: 'dnf.Base', what: 'Any') -> 'List[str]':
     """Vendors of the installed packages that a package replaces (same name) or obsoletes; rpm obsoletes by name alone."""
     installed = base.sack.query().installed()
     found = list(installed.filter(name=what.name))
-    for dependency in what.obsoletes:
+    for dependency in map(str, what.obsoletes):
         found += list(installed.filter(name=dependency.split()[0], provides=dependency))
     return [other.vendor for other in found]
 
 
 def _urls(repo: 'Any') -> 'List[str]':
     return [url for url in list(repo.baseurl) + [repo.mirrorlist, repo.metalink] if url]
-
-
-def _key(repo: 'Any') -> str:
-    return repr((repo.id, _urls(repo)))

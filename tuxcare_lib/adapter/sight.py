@@ -43,22 +43,40 @@ def hide(base: 'dnf.Base', kinds: 'Dict[Any, str]', guard: 'Guard') -> None:
         base.sack.add_excludes(hidden)
 
 
+def _all(base: 'dnf.Base') -> 'Any':
+    """Every package: what other excludes say does not matter here, and following them costs a pass over the whole sack."""
+    return base.sack.query(flags=hawkey.IGNORE_EXCLUDES)
+
+
 def _no_debug_packages(base: 'dnf.Base', repo: 'Any') -> 'Any':
-    packages = base.sack.query().available().filterm(reponame=repo.id)
+    packages = _all(base).available().filterm(reponame=repo.id)
     trusted = packages.filter(name__glob=list(_DEBUG_PACKAGES)).union(packages.filter(arch=['src', 'nosrc']))
     return packages.difference(trusted)
 
 
 def _replacing(base: 'dnf.Base', repo: 'Any', verdicts: 'Dict[str, Any]', rules: pin.Rules) -> 'Any':
     """What its vendor or tag hides, and what would replace or obsolete an installed package that is protected."""
-    packages = base.sack.query().available().filterm(reponame=repo.id)
+    packages = _all(base).available().filterm(reponame=repo.id)
     hidden = packages.filter(nevra_strict=verdicts['hidden'])
-    protected = [package for package in base.sack.query().installed() if pin.protects(package.vendor, rules)]
+    protected = _protected(base, rules)
     hidden = hidden.union(packages.filter(name=[package.name for package in protected]))
     if verdicts['obsoletes']:
-        hidden = hidden.union(packages.filter(obsoletes=base.sack.query().filterm(pkg=protected)))
+        hidden = hidden.union(packages.filter(obsoletes=_all(base).filterm(pkg=protected)))
     allowed = [entry.partition('@')[0] for entry in rules.allow if entry.partition('@')[2] == repo.id]
     return hidden.difference(packages.filter(name=allowed)) if allowed else hidden
+
+
+def _protected(base: 'dnf.Base', rules: pin.Rules) -> 'List[Any]':
+    """The installed packages that trusted repositories alone may replace; a system has a thousand of them and few vendors."""
+    held = {}  # type: Dict[Any, bool]
+    found = []
+    for package in _all(base).installed():
+        vendor = package.vendor
+        if vendor not in held:
+            held[vendor] = pin.protects(vendor, rules)
+        if held[vendor]:
+            found.append(package)
+    return found
 
 
 def _shadows(base: 'dnf.Base', repo: 'Any', kinds: 'Dict[Any, str]') -> bool:
@@ -91,7 +109,7 @@ def _verdicts(base: 'dnf.Base', repo: 'Any', rules: pin.Rules) -> 'Dict[str, Any
 
 def _looked_at(base: 'dnf.Base', repo: 'Any', rules: pin.Rules) -> 'Dict[str, Any]':
     """`hidden` NEVRAs, `reasons` with how many each, whether it is an `os_tree`, whether anything in it `obsoletes`."""
-    packages = list(base.sack.query(flags=hawkey.IGNORE_EXCLUDES).available().filterm(reponame=repo.id))
+    packages = list(_all(base).available().filterm(reponame=repo.id))
     reasons = {}  # type: Dict[str, List[str]]
     for package in packages:
         reason = pin.content_verdict(package, rules)
