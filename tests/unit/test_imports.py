@@ -35,7 +35,7 @@ WORLD = {'os', 'io', 'subprocess', 'socket', 'requests', 'dnf', 'rpm', 'gnupg', 
 # Who may import a package that costs time, or that ties the library to a platform.
 ONLY_IN = {'requests': {'transport'}, 'rpm': {'rpmdb'}, 'gnupg': {'keyring'}, 'subprocess': {'executor'},
            'dnf': {'adapter.guard', 'adapter.verb', 'plugin'}, 'libdnf': {'plugin', 'adapter.guard', 'adapter.verb'},
-           'hawkey': {'adapter.sight'}, 'tempfile': {'keyring'}, 'socket': set()}
+           'hawkey': {'adapter.guard', 'adapter.sight'}, 'tempfile': {'keyring'}, 'socket': set()}
 # A key file that the user names, dnf's own configuration, a private keyring, /proc, standard output, and what the guard
 # reads without the library: never a change of a file of the host's own.
 MAY_OPEN = {'commands.register', 'configuration', 'cache', 'witness', 'rpmdb', 'adapter.output', 'keyring', 'lock', 'plugin'}

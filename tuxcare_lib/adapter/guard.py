@@ -9,6 +9,7 @@ import os
 
 import dnf
 import dnf.transaction
+import hawkey
 
 from tuxcare_lib import cache, pin, sources
 from tuxcare_lib.witness import Host, Unsafe
@@ -106,7 +107,9 @@ class Guard:
         packages = self._planned(base)
         kinds = self._kinds_of(base, packages)
         for package in packages:
-            reason = self._verdict(base, kinds[package.reponame], package.reponame, package)
+            kind = kinds[package.reponame]
+            replaced = [] if kind == pin.TRUSTED else _replaced(base, package)
+            reason = pin.verdict(kind, package, package.reponame, replaced, self.rules)
             if reason:
                 raise Past(pin.refusal(str(package), package.reponame, reason, self.rules))
 
@@ -141,20 +144,20 @@ class Guard:
     def check_packages(self, base: 'dnf.Base') -> None:
         """Over what rpm is about to install, by the packages' own headers: metadata can lie. Raises Past."""
         from tuxcare_lib import rpmdb
+        from tuxcare_lib.rootfs import Root
         packages = base.transaction.install_set if base.transaction else ()
         kinds = self._kinds_of(base, packages)
         for package in packages:
             true, obsoletes = rpmdb.of_file(package.localPkg())
             what = pin.Package(true.name, true.version, true.release, true.vendor, obsoletes)
-            reason = self._verdict(base, kinds[package.reponame], package.reponame, what)
+            kind = kinds[package.reponame]
+            replaced = [] if kind == pin.TRUSTED else _replaced(base, what) + [
+                other.vendor for other in rpmdb.installed(Root(base.conf.installroot), [true.name])]
+            reason = pin.verdict(kind, what, package.reponame, replaced, self.rules)
             if true.nevra != str(package):
                 reason = 'its repository describes it as {}, so nothing that it says can be trusted'.format(package)
             if reason:
                 raise Past(pin.refusal(true.nevra, package.reponame, reason, self.rules))
-
-    def _verdict(self, base: 'dnf.Base', kind: str, repository: str, what: 'Any') -> 'Optional[str]':
-        """Why a package may not come in; None where it may. `what` is dnf's, by the metadata, or one by its own header."""
-        return pin.verdict(kind, what, repository, [] if kind == pin.TRUSTED else _replaced(base, what), self.rules)
 
     def _kind(self, repo: 'Any') -> str:
         urls = _urls(repo)
@@ -165,8 +168,11 @@ class Guard:
 
 
 def _replaced(base: 'dnf.Base', what: 'Any') -> 'List[str]':
-    """Vendors of the installed packages that a package replaces (same name) or obsoletes; rpm obsoletes by name alone."""
-    installed = base.sack.query().installed()
+    """Vendors of the installed packages that a package replaces (same name) or obsoletes; rpm obsoletes by name alone.
+
+    An exclude that matches an installed package hides it from dnf, not from rpm.
+    """
+    installed = base.sack.query(flags=hawkey.IGNORE_EXCLUDES).installed()
     found = list(installed.filter(name=what.name))
     for dependency in map(str, what.obsoletes):
         found += list(installed.filter(name=dependency.split()[0], provides=dependency))
