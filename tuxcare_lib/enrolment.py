@@ -27,7 +27,13 @@ class Question(NamedTuple):
     text: str
 
 
-Dialogue = Generator[Union[Request, Question], Any, Any]
+class Received(NamedTuple):
+    """A token came: it has to be kept, so that its seat can be given back whatever happens. The answer sent back is None."""
+
+    token: Token
+
+
+Dialogue = Generator[Union[Request, Question, Received], Any, Any]
 Seen = Dict[str, int]
 
 
@@ -65,6 +71,7 @@ def enrol(enquiry: Enquiry, key: LicenceKey) -> Dialogue:
     failure: Optional[TuxcareError] = None
     settled = False
     try:
+        yield Received(token)
         proved = yield from _prove(enquiry, token)
         settled = True
     except TuxcareError as error:

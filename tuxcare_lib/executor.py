@@ -5,23 +5,27 @@ import os
 import subprocess
 from typing import Any, Callable, List, Optional, Sequence
 
-from tuxcare_lib.enrolment import Dialogue, Question
+from tuxcare_lib.enrolment import Dialogue, Question, Received
 from tuxcare_lib.errors import CommandError
-from tuxcare_lib.model import Request, Response
+from tuxcare_lib.model import Request, Response, Token
 from tuxcare_lib.rootfs import Root
 
 # Nothing of the user's environment reaches a program: neither PATH nor a secret, and its words are English.
 _ENVIRONMENT = {'PATH': '/usr/sbin:/usr/bin:/sbin:/bin', 'LC_ALL': 'C', 'HOME': '/root'}
 
 
-def converse(dialogue: Dialogue, send: Callable[[Request], Response], ask: Callable[[str], bool]) -> Any:
-    """Run a dialogue to its end and return its result; whatever `send` and `ask` raise is thrown into it."""
+def converse(dialogue: Dialogue, send: Callable[[Request], Response], ask: Callable[[str], bool],
+             keep: Callable[[Token], None] = lambda token: None) -> Any:
+    """Run a dialogue to its end and return its result; whatever `send`, `ask` and `keep` raise is thrown into it."""
     try:
         step = next(dialogue)
         while True:
             turn = _Turn(dialogue)
             with turn:
-                turn.answer = ask(step.text) if isinstance(step, Question) else send(step)
+                if isinstance(step, Received):
+                    keep(step.token)
+                else:
+                    turn.answer = ask(step.text) if isinstance(step, Question) else send(step)
             step = turn.next_step if turn.failed else dialogue.send(turn.answer)
     except StopIteration as end:
         return end.value

@@ -11,6 +11,8 @@ from tuxcare_lib.model import Image, Release
 STATE_FOLDER = '/var/lib/tuxcare'
 REGISTRATION = STATE_FOLDER + '/registration.json'
 BEFORE = STATE_FOLDER + '/before.json'
+# A token whose seat is to be given back; there only while a registration is open, or after one that was cut off.
+SEAT = STATE_FOLDER + '/seat.json'
 # dnf's own default of `reposdir`.
 REPOSITORY_FOLDERS = ('/etc/yum.repos.d', '/etc/yum/repos.d', '/etc/distro.repos.d')
 VARIABLES = '/etc/dnf/vars'

@@ -8,7 +8,10 @@
     undo     every file gets its before-image back, in reverse order; then as commit
 
 Killed before the first rename: nothing has happened. Killed between the two: `undo` on the next command restores.
-Killed after the second: everything has happened. The folder is 0700 and its files 0600, since a before-image may be secret.
+Killed after the second: everything has happened. An operation that ends outside of the files (a seat given back) is marked as
+going forward before that step: killed from there on, its files are all changed, and it is finished, not undone.
+
+The folder is 0700 and its files 0600, since a before-image may be secret.
 """
 
 import contextlib
@@ -31,31 +34,52 @@ def is_open(root: Root) -> bool:
     return root.kind(_OPEN) != ''
 
 
-def apply(root: Root, verb: str, changes: Sequence[Change], finish: Callable[[], None] = lambda: None) -> None:
+def apply(root: Root, verb: str, changes: Sequence[Change], finish: Callable[[], None] = lambda: None,
+          forward: bool = False, imports: str = '') -> None:
     """Make all changes, or none: on any failure what was done is undone before the error goes on.
 
-    `finish` is the last step before the commit, for what is no file: the seat, the rpm database.
+    `finish` is the last step before the commit, for what is no file: the seat, the rpm database. With `forward` a kill in it
+    leaves an operation that is to be finished. `imports` is the fingerprint of a key that `finish` makes trusted: `undo`
+    ends that trust.
 
     Raises FileSystemError (everything as before) or RecoveryError (the way back failed as well).
     """
-    begin(root, verb, changes)
+    begin(root, verb, changes, imports)
     with contextlib.ExitStack() as stack:
         stack.callback(undo, root)
         for change in changes:
             put(root, change.path, change.after)
+        if forward:
+            _mark(root, True)
+            stack.pop_all()
+            return _finish(root, finish)
         finish()
         root.rename(_OPEN, _DONE)
         stack.pop_all()
     _forget(root)
 
 
-def begin(root: Root, verb: str, changes: Sequence[Change]) -> None:
+def _finish(root: Root, finish: Callable[[], None]) -> None:
+    """The step outside of the files. A refusal is known, and undoes; an interrupt in the middle of it leaves it to `recover`."""
+    try:
+        finish()
+    except TuxcareError:
+        undo(root)
+        raise
+    try:
+        commit(root)
+    except FileSystemError as error:
+        raise RecoveryError('The change is made, and its journal cannot be closed: {}'.format(error.message),
+                            'Mend the cause and run `dnf tuxcare recover`.')
+
+
+def begin(root: Root, verb: str, changes: Sequence[Change], imports: str = '') -> None:
     """Write down what is there now, durably, and open the operation."""
     made = root.kind(STATE_FOLDER) == ''
     root.make_folder(STATE_FOLDER)
     for leftover in (_NEW, _DONE):
         root.remove_tree(leftover)
-    document = {'schema': _SCHEMA, 'verb': verb, 'made_folder': made,
+    document = {'schema': _SCHEMA, 'verb': verb, 'made_folder': made, 'forward': False, 'imports': imports,
                 'files': [{'path': change.path, 'before': to_json(change.before)} for change in changes]}
     with contextlib.ExitStack() as stack:
         stack.callback(_abandon, root, made)
@@ -102,10 +126,14 @@ def undo(root: Root) -> str:
     try:
         document = json.loads((root.read(_OPEN + _LIST) or b'').decode('utf-8'))
         files = _files(document)
+        if document['forward']:
+            _mark(root, False)  # a kill from here on has to find what it says: files half way back
         for path, image in reversed(files):
             root.discard_temporary(path)
             if root.image(path) != image:
                 put(root, path, image)
+        if document['imports']:
+            _distrust(root, document['imports'])
         commit(root)
         if document['made_folder']:
             root.remove_empty_folder(STATE_FOLDER)
@@ -113,6 +141,25 @@ def undo(root: Root) -> str:
         raise RecoveryError('The change could not be undone: {}'.format(error),
                             'Mend the cause and run `dnf tuxcare recover`.')
     return str(document['verb'])
+
+
+def _mark(root: Root, forward: bool) -> None:
+    document = json.loads((root.read(_OPEN + _LIST) or b'').decode('utf-8'))
+    root.write(_OPEN + _LIST, Image(json.dumps(dict(document, forward=forward), indent=1).encode('ascii'), 0o600))
+
+
+def _distrust(root: Root, fingerprint: str) -> None:
+    from tuxcare_lib import rpmdb  # rpm: only where a registration is undone
+    rpmdb.remove_key(root, fingerprint)
+
+
+def forward(root: Root) -> Optional[Dict[str, Optional[Image]]]:
+    """The before-images of an open operation that is to be finished; None for one that is to be undone. Raises RecoveryError."""
+    try:
+        document = json.loads((root.read(_OPEN + _LIST) or b'').decode('utf-8'))
+        return dict(_files(document)) if document['forward'] else None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise RecoveryError('The journal cannot be read: {}.'.format(error), 'Put {} back from a backup.'.format(_OPEN))
 
 
 def sweep(root: Root) -> None:

@@ -20,7 +20,9 @@ TRUSTED, DEBUG, PAST, FOREIGN = 'trusted', 'debug', 'past', 'foreign'
 VENDOR = 'TuxCare'
 # Expressions are compiled where a foreign repository asks for them: five of them would take as long as all hooks together.
 _DEBUG_PACKAGE = r'-(debuginfo|debugsource|debuginfo-common(-\w+)?)\Z'
-_TAG = r'(?:\.|_|^)(?:el(\d+)_(\d+)|module[_+]el(\d+)\.(\d+)|el(\d+)(?![\d_]))'
+_TAG = r'(?:[._+~^-]|^)(?:el(\d+)_(\d+)|module[_+]el(\d+)\.(\d+)|el(\d+)(?![\d_]))'
+# What dnf knows the release package of any operating system by (FACTS 3).
+RELEASE_PROVIDES = ('system-release', 'redhat-release')
 _DIGITS = frozenset('0123456789')
 # No character that a server may read in two ways: percent, backslash, query, fragment, blanks, anything outside ASCII.
 _PLAIN = frozenset(chr(code) for code in range(0x21, 0x7f)) - frozenset('\\%?#')
@@ -167,7 +169,7 @@ def is_past(release: str, pin: 'Tuple[int, int]') -> bool:
 
     Most packages do not tell their minor; that is why where they come from decides.
     """
-    for match in re.finditer(_TAG, release, re.A):
+    for match in re.finditer(_TAG, release, re.A | re.I):
         numbers = tuple(int(number) for number in match.groups() if number is not None)
         if numbers[0] > pin[0] or (numbers[0] == pin[0] and len(numbers) > 1 and numbers[1] > pin[1]):
             return True
@@ -175,14 +177,16 @@ def is_past(release: str, pin: 'Tuple[int, int]') -> bool:
 
 
 class Package:
-    """What decides of a package; `obsoletes` are dependencies as text (`openssl < 2`). dnf's own packages will do, too."""
+    """What decides of a package; dependencies are texts (`openssl < 2`). dnf's own packages will do, too."""
 
-    def __init__(self, name: str, version: str, release: str, vendor: 'Optional[str]', obsoletes: 'Iterable[str]' = ()) -> None:
+    def __init__(self, name: str, version: str, release: str, vendor: 'Optional[str]', obsoletes: 'Iterable[str]' = (),
+                 provides: 'Iterable[str]' = ()) -> None:
         self.name = name
         self.version = version
         self.release = release
         self.vendor = vendor
         self.obsoletes = list(obsoletes)
+        self.provides = list(provides)
 
 
 def is_os_vendor(vendor: 'Optional[str]', rules: Rules) -> bool:
@@ -197,10 +201,10 @@ def protects(vendor: 'Optional[str]', rules: Rules) -> bool:
 
 def content_verdict(package: Package, rules: Rules) -> 'Optional[str]':
     """Why a package of a foreign repository may not come in, by itself; None where nothing speaks against it."""
-    if is_os_vendor(package.vendor, rules) or package.name in rules.release_packages:
+    if protects(package.vendor, rules) or package.name in rules.release_packages:
         return 'it is a package of an operating system ({}) from outside the vetted repositories'.format(
             package.vendor or 'no vendor')
-    if is_past(package.release, rules.pin):
+    if is_past('{}-{}'.format(package.version, package.release), rules.pin):
         return 'it was built for a release past {}'.format(rules.release)
     return None
 
@@ -224,6 +228,8 @@ def verdict(kind: str, package: Package, repository: str, replaces: 'List[str]',
     if kind == DEBUG:
         return None if re.search(_DEBUG_PACKAGE, package.name, re.A) else 'its repository is trusted for debug packages only'
     found = content_verdict(package, rules)
+    if found is None and any(str(provided).split(' ')[0] in RELEASE_PROVIDES for provided in package.provides):
+        found = 'it is the release package of an operating system'
     if found is None:
         found = next(('it would replace a package of {}'.format(other) for other in replaces if protects(other, rules)), None)
     return found

@@ -37,8 +37,8 @@ def everything(root: Root) -> List[Package]:
     return [_package(header) for header in rpm.TransactionSet(root.path).dbMatch() if header['name'] != 'gpg-pubkey']
 
 
-def of_file(path: str) -> Tuple[Package, List[str]]:
-    """A package file's own header: the package, and what it obsoletes (`openssl < 2`). Raises FileSystemError.
+def of_file(path: str) -> Tuple[Package, List[str], List[str]]:
+    """A package file's own header: the package, what it obsoletes (`openssl < 2`) and provides. Raises FileSystemError.
 
     Digests and signatures are not looked at: dnf has done so.
     """
@@ -49,7 +49,7 @@ def of_file(path: str) -> Tuple[Package, List[str]]:
             header = transaction.hdrFromFdno(stream.fileno())
     except (OSError, rpm.error) as error:
         raise FileSystemError('{} cannot be read: {}.'.format(path, error), 'Run: dnf clean packages')
-    return _package(header), list(header['obsoletenevrs'])
+    return _package(header), list(header['obsoletenevrs']), list(header['providename'])
 
 
 def _package(header: 'rpm.hdr') -> Package:

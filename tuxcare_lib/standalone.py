@@ -5,7 +5,7 @@ import argparse
 import datetime
 import platform
 import sys
-from typing import Optional, Sequence
+from typing import Dict, Optional, Sequence
 
 from tuxcare_lib import cli, configuration
 from tuxcare_lib.commands import Context, recover
@@ -20,9 +20,10 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     parser = argparse.ArgumentParser(prog='tuxcare-recover', description=__doc__.partition('\n')[0])
     parser.add_argument('--root', default='/', metavar='DIR', help='the root to work on (default: /)')
     parser.add_argument('--dry-run', action='store_true', help='print what would be changed; change nothing')
+    parser.add_argument('--local', action='store_true', help='leave a seat taken that an operation which was cut off had')
     given = parser.parse_args(arguments)
     try:
-        report = recover.run(_context(Root(given.root), given.dry_run))
+        report = recover.run(_context(Root(given.root), {'dry_run': given.dry_run, 'local': given.local}))
     except TuxcareError as error:
         _say(sys.stderr, 'Error: {}'.format(error))
         return error.status
@@ -31,9 +32,9 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     return report.status
 
 
-def _context(root: Root, dry_run: bool) -> Context:
+def _context(root: Root, flags: Dict[str, bool]) -> Context:
     catalogue, settings = configuration.read(root.path)
-    options = cli.check(['recover'], {option.dest: option.dest == 'dry_run' and dry_run for option in cli.all_options()})
+    options = cli.check(['recover'], {option.dest: flags.get(option.dest, False) for option in cli.all_options()})
     return Context(
         root=root, catalogue=catalogue, settings=settings, options=options, architecture=platform.machine(), licence_key=None,
         console=Console(lambda line: _say(sys.stdout, line), lambda line: _say(sys.stderr, line), None), send=_no_network,

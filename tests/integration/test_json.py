@@ -211,7 +211,7 @@ def test_audit_of_a_host_that_is_not_registered(host: Host) -> None:
 
 def test_recover(host: Host) -> None:
     document = check(host.dnf("tuxcare", "recover", "--json"), schema="recover")
-    assert document["changed"] is False and document["undone"] is None
+    assert document["changed"] is False and document["settled"] == document["restored"] == []
 
 
 # --- plans --------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.unit.samples import TOKEN, catalogue, release, settings
 from tuxcare_lib import enrolment, messages
-from tuxcare_lib.enrolment import Dialogue, Enquiry, Enrolment, Question
+from tuxcare_lib.enrolment import Dialogue, Enquiry, Enrolment, Question, Received
 from tuxcare_lib.errors import DeclinedError, EntitlementError, ServiceError, SigningKeyError, TransportError, TuxcareError
 from tuxcare_lib.model import LicenceKey, Request, Response
 
@@ -24,6 +24,7 @@ class Course(NamedTuple):
 
     requests: List[Request]
     questions: List[str]
+    kept: List[str]
     result: Any
     error: Optional[TuxcareError]
 
@@ -76,10 +77,14 @@ def enquiry(**changed: Any) -> Enquiry:
 
 def drive(dialogue: Dialogue, service: Service) -> Course:
     """Step by step, as the executor does it."""
-    course = Course([], [], None, None)
+    course = Course([], [], [], None, None)
     try:
         step = next(dialogue)
         while True:
+            if isinstance(step, Received):
+                course.kept.append(step.token.secret)
+                step = dialogue.send(None)
+                continue
             if isinstance(step, Question):
                 course.questions.append(step.text)
             else:

@@ -14,7 +14,7 @@ LAYERS = (
     ('__init__', 'messages', 'errors', 'model', 'seal', 'cache'),
     ('inifile', 'images', 'licence', 'rootfs', 'sources', 'cli', 'console', 'transport', 'keyring'),
     ('host', 'schema', 'repofile', 'rpmdb', 'lock'),
-    ('catalogue', 'settings', 'registration', 'journal'),
+    ('catalogue', 'settings', 'registration', 'journal', 'seat'),
     ('pin', 'policy', 'enrolment', 'facts', 'fips', 'configuration'),
     ('planner', 'executor', 'witness'),
     ('report', 'boot'),

@@ -113,6 +113,12 @@ TAGS = [
     ('1.module_el9.10.0+1', True),
     ('1.module+el9.4.0+1+a', True),
     ('1.module+el9.2.0+1+a', False),
+    ('1-1.EL9_4', True),
+    ('1-1+el9_4', True),
+    ('1-1~el9_4', True),
+    ('1-1^el9_4', True),
+    ('1.el9_4-1', True),
+    ('1-model9_4', False),
     ('1.el10', True),
     ('1.el10_0', True),
     ('1.el12', True),
@@ -157,6 +163,8 @@ VERDICTS = [
     ('red-hat', FOREIGN, 'x', '1.el9', 'Red Hat, Inc.', [], 'operating system'),
     ('release-package', FOREIGN, 'almalinux-release', '1.el9', 'me', [], 'operating system'),
     ('tag', FOREIGN, 'x', '1.el9_4', 'me', [], 'past 9.2'),
+    ('vendor-from-elsewhere', FOREIGN, 'x', '1.el9', 'TuxCare', [], 'operating system'),
+    ('oracle', FOREIGN, 'x', '1.el9', 'Oracle America, Inc.', [], 'operating system'),
     ('replaces-the-os', FOREIGN, 'openssl', '99.el9', 'me', ['AlmaLinux'], 'replace a package of AlmaLinux'),
     ('replaces-the-vendors', FOREIGN, 'openssl', '99.el9', 'me', ['TuxCare'], 'replace a package of TuxCare'),
     ('obsoletes-one-of-two', FOREIGN, 'x', '1.el9', 'me', ['me', 'AlmaLinux'], 'replace a package of AlmaLinux'),
@@ -177,6 +185,12 @@ def test_the_verdict_on_a_package(
     found = pin.verdict(kind, Package(name, '9.2', tag, vendor), 'site', replaces, rules())
     assert (found is None) == (reason is None)
     assert reason is None or reason in str(found)
+
+
+@pytest.mark.parametrize('provides, held', [(['system-release = 9.4'], True), (['redhat-release'], True), (['x-release'], False)])
+def test_a_release_package_by_what_it_provides(provides: List[str], held: bool) -> None:
+    found = pin.verdict(FOREIGN, Package('centos-linux-release', '9.2', '1', 'me', (), provides), 'site', [], rules())
+    assert bool(found) is held
 
 
 def test_an_exception_is_for_one_name_of_one_repository() -> None:

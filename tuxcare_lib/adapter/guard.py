@@ -16,7 +16,7 @@ from tuxcare_lib.witness import Host, Unsafe
 
 MYPY = False
 if MYPY:
-    from typing import Any, Dict, Iterable, List, Optional
+    from typing import Any, Dict, Iterable, List
 
 logger = logging.getLogger('dnf.plugin')
 
@@ -148,8 +148,8 @@ class Guard:
         packages = base.transaction.install_set if base.transaction else ()
         kinds = self._kinds_of(base, packages)
         for package in packages:
-            true, obsoletes = rpmdb.of_file(package.localPkg())
-            what = pin.Package(true.name, true.version, true.release, true.vendor, obsoletes)
+            true, obsoletes, provides = rpmdb.of_file(package.localPkg())
+            what = pin.Package(true.name, true.version, true.release, true.vendor, obsoletes, provides)
             kind = kinds[package.reponame]
             replaced = [] if kind == pin.TRUSTED else _replaced(base, what) + [
                 other.vendor for other in rpmdb.installed(Root(base.conf.installroot), [true.name])]

@@ -115,10 +115,13 @@ def _looked_at(base: 'dnf.Base', repo: 'Any', rules: pin.Rules) -> 'Dict[str, An
         reason = pin.content_verdict(package, rules)
         if reason:
             reasons.setdefault(reason, []).append(str(package))
-    of_os = sum(pin.is_os_vendor(package.vendor, rules) for package in packages)
+    provided = _all(base).filterm(reponame=repo.id, provides=list(pin.RELEASE_PROVIDES))
+    reasons.setdefault('it is the release package of an operating system', []).extend(
+        str(package) for package in provided if not any(str(package) in nevras for nevras in reasons.values()))
+    of_os = sum(pin.protects(package.vendor, rules) for package in packages)
     moves = any(pin.moves_the_host(package, rules) for package in packages)
     return {'hidden': [nevra for nevras in reasons.values() for nevra in nevras],
-            'reasons': {reason: len(nevras) for reason, nevras in reasons.items()},
+            'reasons': {reason: len(nevras) for reason, nevras in reasons.items() if nevras},
             'os_tree': moves or 2 * of_os > len(packages),
             'obsoletes': any(package.obsoletes for package in packages)}
 

@@ -2,15 +2,16 @@
 """The verbs, one module each: `run(context)` gives a Report. Shared here is what each of them stands on."""
 
 import contextlib
-from typing import Callable, Iterator, NamedTuple, Optional
+import signal
+from typing import Callable, Dict, Iterator, List, NamedTuple, Optional
 
-from tuxcare_lib import journal, lock, messages
+from tuxcare_lib import enrolment, executor, journal, lock, messages, registration, seat
 from tuxcare_lib.catalogue import Catalogue
 from tuxcare_lib.cli import Options
 from tuxcare_lib.console import Console
-from tuxcare_lib.errors import StateError
-from tuxcare_lib.host import Facts
-from tuxcare_lib.model import Request, Response
+from tuxcare_lib.errors import FileSystemError, RecoveryError, ServiceError, StateError
+from tuxcare_lib.host import REGISTRATION, SEAT, STATE_FOLDER, TOKEN, Facts, Registration
+from tuxcare_lib.model import Image, Request, Response, Token
 from tuxcare_lib.rootfs import Root
 from tuxcare_lib.settings import Settings
 
@@ -43,10 +44,10 @@ def intact(facts: Facts) -> None:
 
 def recover_first(context: Context) -> None:
     """What an earlier command left half done is undone before a changing verb looks at the host; a dry run only says so."""
-    if not journal.is_open(context.root):
+    if not journal.is_open(context.root) and context.root.kind(SEAT) == '':
         return
     if context.options.flag('dry_run'):
-        context.console.warn('An operation was cut off here; `dnf tuxcare recover` undoes it.')
+        context.console.warn('An operation was cut off here; `dnf tuxcare recover` puts it right.')
         return
     with exclusive(context):
         pass
@@ -55,9 +56,82 @@ def recover_first(context: Context) -> None:
 @contextlib.contextmanager
 def exclusive(context: Context) -> Iterator[None]:
     """One command at a time; what an earlier one left half done is undone first (DESIGN 4, rule 4)."""
-    with lock.held(context.root, context.wait, context.console.warn):
-        journal.sweep(context.root)
-        if journal.is_open(context.root):
-            verb = journal.undo(context.root)
-            context.console.warn('An earlier `{}` was cut off; its changes were undone.'.format(verb))
+    with lock.held(context.root, context.wait, context.console.warn), interruptible():
+        for line in settled(context):
+            context.console.warn(line)
         yield
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """SIGTERM and the SIGHUP of a lost terminal end a command as Ctrl-C does: with everything as before."""
+    numbers = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) == signal.SIG_DFL]
+    for number in numbers:
+        signal.signal(number, _interrupt)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def settled(context: Context) -> List[str]:
+    """Finish or undo what an earlier command left half done, files and seats. Returns what there is to say.
+
+    Raises RecoveryError where that cannot be done now.
+    """
+    journal.sweep(context.root)
+    lines = []
+    if journal.is_open(context.root):
+        before = journal.forward(context.root)
+        if before is None:
+            lines.append('`{}` was cut off; its changes were undone.'.format(journal.undo(context.root)))
+        else:
+            lines.append('`dnf tuxcare unregister` was cut off; it is finished. ' + _unregistered(context, before))
+    owed = seat.read(context.root)
+    if owed is not None:
+        lines.append('A registration was cut off. ' + _returned(context, owed.token, owed.host_name))
+        seat.forget(context.root)
+    return lines
+
+
+def _unregistered(context: Context, before: Dict[str, Optional[Image]]) -> str:
+    """The end of an `unregister` whose files are all changed: the seat, and the trust in the key."""
+    images = {path: before[path].data for path in (TOKEN, REGISTRATION) if before.get(path)}  # type: ignore[union-attr]
+    record = registration.parse(images[REGISTRATION]) if REGISTRATION in images else None
+    value = images.get(TOKEN, b'').decode('ascii', 'replace').strip()
+    token = Token(value) if Token.PATTERN.match(value) else None
+    told = _returned(context, token, record.host_name if record else '')
+    notes = distrust(context, record)
+    journal.commit(context.root)
+    if record is None or record.made_folder:
+        context.root.remove_empty_folder(STATE_FOLDER)
+    return ' '.join([told] + notes)
+
+
+def _returned(context: Context, token: Optional[Token], host_name: str) -> str:
+    """Give a seat back whose operation was cut off. Raises RecoveryError where the service does not take it, without --local."""
+    if token is None or context.options.flag('local'):
+        return messages.SEAT_TAKEN
+    try:
+        executor.converse(enrolment.de_register(context.settings, token, host_name), context.send, context.console.ask)
+    except ServiceError as error:
+        raise RecoveryError('A seat of an operation that was cut off could not be given back: {}'.format(error.message),
+                            'Run `dnf tuxcare recover` when the service answers; with --local it leaves the seat taken.')
+    return messages.SEAT_RETURNED
+
+
+def distrust(context: Context, record: Optional[Registration]) -> List[str]:
+    """The signing key leaves the rpm database where registering had put it there. Returns what there is to say."""
+    if record is None or not record.key_imported:
+        return []
+    from tuxcare_lib import rpmdb  # rpm: only where something is really taken back
+    try:
+        rpmdb.remove_key(context.root, record.signing_key)
+    except FileSystemError as error:
+        return ['The signing key is still in the rpm database: {}'.format(error)]
+    return []

@@ -7,7 +7,7 @@ from tuxcare_lib import facts as gathering
 from tuxcare_lib import journal, messages, pin, planner, policy, repofile
 from tuxcare_lib.commands import Context
 from tuxcare_lib.errors import NotRegisteredError, StateError
-from tuxcare_lib.host import MARKER, RELEASEVER, REPOSITORY_FOLDERS, TOKEN, TUXCARE_REPO, Facts, Registration
+from tuxcare_lib.host import MARKER, RELEASEVER, REPOSITORY_FOLDERS, SEAT, TOKEN, TUXCARE_REPO, Facts, Registration
 from tuxcare_lib.model import Change, Report, Token
 
 FOUND = 4
@@ -30,6 +30,8 @@ def run(context: Context) -> Report:
     findings = [Finding('configuration', note, '') for note in context.settings.notes]
     if journal.is_open(context.root):
         findings.append(Finding('journal', 'An operation was cut off.', messages.RECOVER_HINT))
+    if context.root.kind(SEAT):
+        findings.append(Finding('seat', 'The seat of a registration that was cut off may be taken.', messages.RECOVER_HINT))
     if facts.registration is not None or facts.damage:
         findings += _record(context, facts)
     if facts.registration is not None:

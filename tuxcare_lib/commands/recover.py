@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`dnf tuxcare recover`: undo what was cut off, then put back what is missing or damaged of a registration."""
+"""`dnf tuxcare recover`: finish or undo what was cut off, then put back what is missing or damaged of a registration."""
 
 from typing import List
 
 from tuxcare_lib import facts as gathering, journal, lock, planner
-from tuxcare_lib.commands import Context
+from tuxcare_lib.commands import Context, interruptible, settled
 from tuxcare_lib.host import BEFORE, MARKER, REGISTRATION, RELEASEVER, TOKEN, TUXCARE_REPO, Facts
 from tuxcare_lib.model import Change, Plan, Report
 from tuxcare_lib.report import plan_report
@@ -15,19 +15,17 @@ def run(context: Context) -> Report:
     if context.options.flag('dry_run'):
         pending = journal.pending(context.root) if journal.is_open(context.root) else []
         return plan_report('recover', Plan(changes=tuple(pending or _mended(context))))
-    with lock.held(context.root, context.wait, context.console.warn):
-        journal.sweep(context.root)
-        verb = journal.undo(context.root) if journal.is_open(context.root) else None
+    with lock.held(context.root, context.wait, context.console.warn), interruptible():
+        lines = settled(context)
         cleared = [path for path in (TOKEN, RELEASEVER, MARKER, TUXCARE_REPO, BEFORE, REGISTRATION) if context.root.clear(path)]
         changes = _mended(context)
         if changes:
             journal.apply(context.root, 'dnf tuxcare recover', changes)
     restored = sorted(change.path for change in changes)
-    lines = [] if verb is None else ['`{}` was cut off; its changes were undone.'.format(verb)]
-    lines += ['Removed what stood in its place: {}'.format(path) for path in cleared]
-    lines += ['Put back: {}'.format(path) for path in restored]
-    return Report(tuple(lines or ['Nothing was cut off, and nothing is missing.']), {
-        'command': 'recover', 'exit_status': 0, 'changed': bool(lines), 'undone': verb, 'restored': restored})
+    report = lines + ['Removed what stood in its place: {}'.format(path) for path in cleared]
+    report += ['Put back: {}'.format(path) for path in restored]
+    return Report(tuple(report or ['Nothing was cut off, and nothing is missing.']), {
+        'command': 'recover', 'exit_status': 0, 'changed': bool(report), 'settled': lines, 'restored': restored})
 
 
 def _mended(context: Context) -> List[Change]:

@@ -6,14 +6,15 @@ import stat
 import sys
 from typing import List, Optional, Tuple
 
-from tuxcare_lib import boot, enrolment, executor, facts as gathering, fips, journal, licence, messages, planner
+from tuxcare_lib import boot, enrolment, executor, facts as gathering, fips, journal, licence, messages, planner, seat
 from tuxcare_lib.commands import Context, exclusive, intact
 from tuxcare_lib.enrolment import Enquiry, Enrolment
-from tuxcare_lib.errors import EntitlementError, LicenceKeyError, TuxcareError, UsageError
-from tuxcare_lib.host import REGISTRATION, TOKEN, Facts
+from tuxcare_lib.errors import EntitlementError, LicenceKeyError, RecoveryError, TuxcareError, UsageError
+from tuxcare_lib.host import REGISTRATION, SEAT, TOKEN, Facts
 from tuxcare_lib.model import Change, Image, LicenceKey, Plan, Report, Token
 from tuxcare_lib.planner import Supported, Wish
 from tuxcare_lib.report import plan_report
+from tuxcare_lib.seat import Owed
 from tuxcare_lib.settings import hosts_without_tls
 
 _GREATEST_KEY_FILE = 4096
@@ -56,9 +57,9 @@ def _register(context: Context, wish: Wish, key: LicenceKey) -> Report:
     if facts.registration is not None:
         return _replace(context, facts, host, wish, key) if context.options.flag('replace') else _already(facts)
     enquiry = _enquiry(context, facts, host, wish, key)
-    outcome = executor.converse(enrolment.enrol(enquiry, key), context.send, context.console.ask_person)
-    with _Seat(context, enquiry, outcome.token):
-        changes = _settle(context, facts, host, outcome)
+    with _Seat(context, enquiry) as kept:
+        outcome = kept.enrol(key)
+        changes = _settle(context, facts, host, outcome, kept.gone())
     return _report(context, host, outcome, [change.path for change in changes])
 
 
@@ -71,28 +72,46 @@ def _enquiry(context: Context, facts: Facts, host: Supported, wish: Wish, key: O
 
 
 class _Seat:
-    """The seat goes back where anything fails between the token and the last file, an interrupt included (rule 6)."""
+    """The seat, from the question on until the registration is whole: a kill leaves it to `recover`, a failure gives it back."""
 
-    def __init__(self, context: Context, enquiry: Enquiry, token: Token) -> None:
+    def __init__(self, context: Context, enquiry: Enquiry) -> None:
         self._context = context
         self._enquiry = enquiry
-        self._token = token
+        self._owed = Owed(enquiry.host_name, None)
+        self._proved = False
 
-    def __enter__(self) -> None:
-        return None
+    def __enter__(self) -> '_Seat':
+        self._owed = seat.keep(self._context.root, self._owed)
+        return self
+
+    def enrol(self, key: LicenceKey) -> Enrolment:
+        """Ask the service; it gives the seat back itself where that fails."""
+        outcome: Enrolment = executor.converse(
+            enrolment.enrol(self._enquiry, key), self._context.send, self._context.console.ask_person, self._keep)
+        self._proved = True
+        return outcome
+
+    def _keep(self, token: Token) -> None:
+        self._owed = seat.keep(self._context.root, self._owed._replace(token=token))
+
+    def gone(self, then: Optional[Owed] = None) -> Change:
+        """The last change of a registration: nothing is owed any more, or another seat."""
+        return Change(SEAT, seat.image(self._owed), seat.image(then) if then else None, True)
 
     def __exit__(self, kind: object, error: Optional[BaseException], trace: object) -> None:
-        if error is None:
+        if error is None or isinstance(error, RecoveryError):
             return
-        returned = _let_go(self._context, self._token, self._enquiry.host_name)
-        note = messages.SEAT_RETURNED if returned else messages.SEAT_TAKEN
-        if isinstance(error, TuxcareError):
-            error.remedy = '{} {}'.format(error.remedy, note).strip()
-        else:
-            self._context.console.warn(note)
+        if self._proved and self._owed.token is not None:
+            returned = _let_go(self._context, self._owed.token, self._enquiry.host_name)
+            note = messages.SEAT_RETURNED if returned else messages.SEAT_TAKEN
+            if isinstance(error, TuxcareError):
+                error.remedy = '{} {}'.format(error.remedy, note).strip()
+            else:
+                self._context.console.warn(note)
+        seat.forget(self._context.root)
 
 
-def _settle(context: Context, facts: Facts, host: Supported, outcome: Enrolment) -> List[Change]:
+def _settle(context: Context, facts: Facts, host: Supported, outcome: Enrolment, last: Change) -> List[Change]:
     """Files and the trusted key, together or not at all."""
     from tuxcare_lib import keyring, rpmdb  # gpg and rpm: a host that is only told "already registered" needs neither
     key = keyring.check(outcome.signing_key, context.settings.gpg_key_fingerprint)
@@ -100,8 +119,9 @@ def _settle(context: Context, facts: Facts, host: Supported, outcome: Enrolment)
     changes = planner.registration_changes(
         facts, context.catalogue, context.settings, host, outcome._replace(signing_key=key.armored), context.now(),
         key_imported=not trusted)
-    journal.apply(context.root, 'dnf tuxcare register', changes,
-                  finish=lambda: None if trusted else rpmdb.import_key(context.root, key.binary))
+    journal.apply(context.root, 'dnf tuxcare register', changes + [last],
+                  finish=lambda: None if trusted else rpmdb.import_key(context.root, key.binary),
+                  imports='' if trusted else key.fingerprint)
     return changes
 
 
@@ -127,19 +147,21 @@ def _replace(context: Context, facts: Facts, host: Supported, wish: Wish, key: L
     assert record is not None
     enquiry = planner.enquiry(facts, context.catalogue, context.settings, host, (), wish,
                               licence.hinted_product(key, context.catalogue.products.values()))
-    old = facts.images[TOKEN]
-    outcome = executor.converse(enrolment.enrol(enquiry, key), context.send, context.console.ask_person)
-    with _Seat(context, enquiry, outcome.token):
+    value = facts.variable(TOKEN)
+    old = Token(value) if Token.PATTERN.match(value) else None
+    with _Seat(context, enquiry) as kept:
+        outcome = kept.enrol(key)
         if outcome.product != record.product:
             raise EntitlementError('The new key is for {}, this host is registered for {}.'.format(
                 outcome.product, record.product), 'Run `dnf tuxcare unregister` first.')
         renewed = record._replace(registered_at=context.now(), host_name=facts.host_name)
+        context.root.clear(TOKEN)
         journal.apply(context.root, 'dnf tuxcare register --replace', [
-            Change(TOKEN, old, Image((outcome.token.secret + '\n').encode('ascii'), 0o600), True)]
-            + planner.recorded(facts, renewed, facts.kept))
-    value = facts.variable(TOKEN)
-    if not Token.PATTERN.match(value) or not _let_go(context, Token(value), record.host_name):
+            Change(TOKEN, facts.images[TOKEN], Image((outcome.token.secret + '\n').encode('ascii'), 0o600), True)]
+            + planner.recorded(facts, renewed, facts.kept) + [kept.gone(Owed(record.host_name, old) if old else None)])
+    if old is None or not _let_go(context, old, record.host_name):
         context.console.warn('The old registration could not be given back. ' + messages.SEAT_TAKEN)
+    seat.forget(context.root)
     return _report(context, host, outcome, [REGISTRATION, TOKEN])
 
 

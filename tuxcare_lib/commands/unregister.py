@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """`dnf tuxcare unregister`: the seat given back, then every file as it was before. Packages stay."""
 
-from typing import List, Optional
-
 from tuxcare_lib import enrolment, executor, facts as gathering, journal, messages, planner
-from tuxcare_lib.commands import Context, exclusive, intact
-from tuxcare_lib.errors import FileSystemError, ServiceError, UsageError
-from tuxcare_lib.host import STATE_FOLDER, TOKEN, Facts, Registration
+from tuxcare_lib.commands import Context, distrust, exclusive, intact
+from tuxcare_lib.errors import ServiceError, UsageError
+from tuxcare_lib.host import STATE_FOLDER, TOKEN, Facts
 from tuxcare_lib.model import Plan, Report, Token
 from tuxcare_lib.report import plan_report
 
@@ -42,10 +40,14 @@ def _unregister(context: Context) -> Report:
     changes, notes = planner.unregistration_changes(facts)
     record = facts.registration
     local = context.options.flag('local')
+
+    def finish() -> None:
+        if not local:
+            _give_back(context, facts)
+        notes.extend(distrust(context, record))
+
     # The seat goes last: files that cannot be changed leave it taken, and a service that refuses leaves the files.
-    journal.apply(context.root, 'dnf tuxcare unregister', changes,
-                  finish=lambda: None if local else _give_back(context, facts))
-    notes += _distrust(context, record)
+    journal.apply(context.root, 'dnf tuxcare unregister', changes, finish, forward=True)
     if record is None or record.made_folder:
         context.root.remove_empty_folder(STATE_FOLDER)
     seat = messages.SEAT_TAKEN if local else messages.SEAT_RETURNED
@@ -53,18 +55,6 @@ def _unregister(context: Context) -> Report:
     return Report((messages.DEREGISTERED, seat, drift) + tuple(notes), {
         'command': 'unregister', 'exit_status': 0, 'changed': True, 'registered': False, 'seat_returned': not local,
         'files': sorted(change.path for change in changes), 'notes': notes})
-
-
-def _distrust(context: Context, record: Optional[Registration]) -> List[str]:
-    """The signing key leaves the rpm database where registering had put it there. Returns what there is to say."""
-    if record is None or not record.key_imported:
-        return []
-    from tuxcare_lib import rpmdb  # rpm: only where something is really taken back
-    try:
-        rpmdb.remove_key(context.root, record.signing_key)
-    except FileSystemError as error:
-        return ['The signing key is still in the rpm database: {}'.format(error)]
-    return []
 
 
 def _give_back(context: Context, facts: Facts) -> None:

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Killed while the service is asked: no seat is lost without a word, no dead token comes back, and `recover` ends it."""
+import os
+import signal
+import stat
+from contextlib import contextmanager
+from typing import Iterator, Optional
+
+import pytest
+
+from tests.integration.outcome import document, is_done, refused, register
+from tests.sandbox.faults import Fault, Hold, Status
+from tests.sandbox.host import Host
+from tests.sandbox.licences import ESU_KEY, PLAIN_ESU_KEY
+from tests.sandbox.service import Service
+from tests.sandbox.snapshot import differences
+
+REGISTER, UNREGISTER, PROBE = "*/token/register", "*/token/unregister", "*/BaseOS/*repomd.xml"
+SEAT, TOKEN, JOURNAL = "var/lib/tuxcare/seat.json", "etc/dnf/vars/tuxcare_token", "var/lib/tuxcare/journal"
+SIGNALS = [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT]
+
+
+@contextmanager
+def cut_off(host: Host, service: Service, path: str, *args: str, by: int = signal.SIGKILL,
+            key: Optional[str] = None) -> Iterator[None]:
+    """`dnf tuxcare ARGS…` killed when the service has done what `path` asks, and its answer is not there yet."""
+    hold = Hold()
+    service.order(Fault(hold, path=path, times=1))
+    process = host.start_dnf("-y", "tuxcare", *args, env={"TUXCARE_LICENSE_KEY": key} if key else None)
+    try:
+        assert hold.reached.wait(60)
+        os.killpg(process.pid, by)
+        if by != signal.SIGKILL:
+            hold.release()
+        process.wait(60)
+    finally:
+        hold.release()
+    yield
+
+
+def seats(service: Service, key: str = ESU_KEY) -> int:
+    return len(service.seats.get(key, {}))
+
+
+def same(host: Host, before: object) -> bool:
+    """Whether every file is as it was, but dnf's own logs and caches."""
+    assert isinstance(before, dict)
+    return not [path for path in differences(before, host.snapshot()) if path.startswith(("etc/", "var/lib/tuxcare", "boot/"))]
+
+
+@pytest.mark.parametrize("by", SIGNALS, ids=lambda number: signal.Signals(number).name)
+def test_register_after_the_token(host: Host, service: Service, by: int) -> None:
+    before = host.snapshot()
+    with cut_off(host, service, PROBE, "register", by=by, key=ESU_KEY):
+        pass
+    if by == signal.SIGKILL:
+        assert seats(service) == 1 and stat.S_IMODE((host.root / SEAT).stat().st_mode) == 0o600
+        # Nothing of the host is changed yet, so nothing is hindered.
+        is_done(host.dnf("-y", "--assumeno", "repolist"))
+        told = document(host.dnf("tuxcare", "recover", "--json"))
+        assert told["changed"] and any("given back" in line for line in told["settled"])
+    assert seats(service) == 0 and same(host, before)
+    assert not document(host.dnf("tuxcare", "recover", "--json"))["changed"]
+
+
+def test_it_hinders_no_transaction(host: Host, service: Service) -> None:
+    with cut_off(host, service, PROBE, "register", key=ESU_KEY):
+        pass
+    done = host.dnf("-y", "remove", "rsync")
+    assert is_done(done) and "tuxcare" not in done.stderr
+
+
+def test_the_next_registration_gives_the_old_seat_back_first(host: Host, service: Service) -> None:
+    with cut_off(host, service, PROBE, "register", key=ESU_KEY):
+        pass
+    service.clear_requests()
+    done = host.dnf("tuxcare", "register", env={"TUXCARE_LICENSE_KEY": PLAIN_ESU_KEY})
+    assert "A registration was cut off. The seat was given back." in done.stdout + done.stderr
+    is_done(done)
+    assert seats(service) == 0 and seats(service, PLAIN_ESU_KEY) == 1 and not (host.root / SEAT).exists()
+
+
+def test_register_whose_answer_is_lost(host: Host, service: Service) -> None:
+    """Nobody knows its token, so nobody can give it back: that is said, once."""
+    before = host.snapshot()
+    with cut_off(host, service, REGISTER, "register", key=ESU_KEY):
+        pass
+    assert "may still be taken" in is_done(host.dnf("tuxcare", "recover"))
+    assert same(host, before) and "Nothing was cut off" in is_done(host.dnf("tuxcare", "recover"))
+
+
+def test_recover_without_the_service(host: Host, service: Service) -> None:
+    before = host.snapshot()
+    with cut_off(host, service, PROBE, "register", key=ESU_KEY):
+        pass
+    service.order(Fault(Status(500), path=UNREGISTER))
+    line = refused(host.dnf("tuxcare", "recover"), "could not be given back", "--local", status=5)
+    assert "when the service answers" in line and (host.root / SEAT).exists()
+    assert host.dnf("tuxcare", "register", env={"TUXCARE_LICENSE_KEY": ESU_KEY}).returncode == 5
+    assert "may still be taken" in is_done(host.dnf("tuxcare", "recover", "--local"))
+    assert same(host, before) and seats(service) == 1
+
+
+@pytest.mark.parametrize("service_is_there", [True, False], ids=["service", "no service"])
+def test_unregister_after_the_seat_is_back(host: Host, service: Service, service_is_there: bool) -> None:
+    """The files were all changed before the service was asked: it is finished, and the dead token does not come back."""
+    before = host.snapshot()
+    register(host)
+    with cut_off(host, service, UNREGISTER, "unregister"):
+        pass
+    assert (host.root / JOURNAL).exists() and seats(service) == 0
+    if not service_is_there:
+        service.order(Fault(Status(503), path=UNREGISTER))
+        refused(host.dnf("tuxcare", "recover"), "could not be given back", status=5)
+        done = host.dnf("tuxcare", "unregister", "--local")
+        assert is_done(done) and "may still be taken" in done.stderr
+    else:
+        assert "it is finished" in is_done(host.dnf("tuxcare", "recover"))
+    assert not (host.root / TOKEN).exists() and same(host, before)
+    assert "not registered" in is_done(host.dnf("tuxcare", "unregister"))
+
+
+def test_unregister_that_the_service_refuses_leaves_everything(host: Host, service: Service) -> None:
+    register(host)
+    before = host.snapshot()
+    service.order(Fault(Status(500), path=UNREGISTER))
+    refused(host.dnf("tuxcare", "unregister"), "--local")
+    assert same(host, before) and not (host.root / JOURNAL).exists() and seats(service) == 1
+
+
+def test_replace_between_the_new_seat_and_the_old_one(host: Host, service: Service) -> None:
+    register(host)
+    old = (host.root / TOKEN).read_text()
+    with cut_off(host, service, UNREGISTER, "register", "--replace", key=PLAIN_ESU_KEY):
+        pass
+    assert (host.root / TOKEN).read_text() != old and (host.root / SEAT).exists()
+    is_done(host.dnf("tuxcare", "recover"))
+    assert seats(service) == 0 and seats(service, PLAIN_ESU_KEY) == 1 and not (host.root / SEAT).exists()
+    assert is_done(host.dnf("tuxcare", "status", "--check")) == "Nothing to attend to.\n"
+
+
+def test_replace_before_the_new_seat_counts(host: Host, service: Service) -> None:
+    register(host)
+    before = host.snapshot()
+    with cut_off(host, service, PROBE, "register", "--replace", key=PLAIN_ESU_KEY):
+        pass
+    is_done(host.dnf("tuxcare", "recover"))
+    assert same(host, before) and seats(service) == 1 and seats(service, PLAIN_ESU_KEY) == 0

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The seat of a registration that is not finished: what has to be given back if it never is (DESIGN 4, rules 4 and 6).
+
+    before the service is asked   the intent: a seat may be taken, and no token of it is known
+    with its answer               the token, until the registration is whole; then the file goes with the same commit
+    `register --replace`          the old token, from that commit until its seat is given back
+
+The file is 0600, and no registered host has one.
+"""
+
+import json
+from typing import NamedTuple, Optional
+
+from tuxcare_lib.errors import StateError
+from tuxcare_lib.host import SEAT, STATE_FOLDER
+from tuxcare_lib.model import Image, Token
+from tuxcare_lib.rootfs import Root
+
+_SCHEMA = 1
+
+
+class Owed(NamedTuple):
+    """`token` is None where the service was asked and its answer is not known."""
+
+    host_name: str
+    token: Optional[Token]
+    made_folder: bool = False
+
+
+def image(owed: Owed) -> Image:
+    """The file's image."""
+    document = {'schema': _SCHEMA, 'host_name': owed.host_name, 'token': owed.token.secret if owed.token else None,
+                'made_folder': owed.made_folder}
+    return Image((json.dumps(document, sort_keys=True) + '\n').encode('ascii'), 0o600)
+
+
+def keep(root: Root, owed: Owed) -> Owed:
+    """Write it down, durably."""
+    if root.kind(STATE_FOLDER) == '':
+        root.make_folder(STATE_FOLDER)
+        owed = owed._replace(made_folder=True)
+    root.write(SEAT, image(owed))
+    return owed
+
+
+def read(root: Root) -> Optional[Owed]:
+    """What is owed; None where nothing is. Raises StateError for a damaged file."""
+    data = root.read(SEAT)
+    if data is None:
+        return None
+    try:
+        document = json.loads(data.decode('utf-8'))
+        token = document['token']
+        if document['schema'] != _SCHEMA or not isinstance(document['host_name'], str) or not (
+                token is None or Token.PATTERN.match(token)):
+            raise ValueError('another file')
+        return Owed(document['host_name'], None if token is None else Token(token), document['made_folder'] is True)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise StateError('{} is damaged, so a seat may be taken that nobody can give back.'.format(SEAT),
+                         'Remove it, and tell the vendor.')
+
+
+def forget(root: Root) -> None:
+    """The seat is back, or belongs to the registration."""
+    owed = root.read(SEAT)
+    root.discard_temporary(SEAT)
+    if owed is not None:
+        root.remove(SEAT)
+        if b'"made_folder": true' in owed:
+            root.remove_empty_folder(STATE_FOLDER)
