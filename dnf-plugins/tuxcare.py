@@ -50,7 +50,7 @@ class TuxcarePlugin(dnf.Plugin):
         self._guard = None  # type: Any
         self._aftermath = None  # type: Any
         self._failure = ''
-        self._root = ''
+        self._root = None  # type: Any
         if cli is not None:
             cli.register_command(TuxcareCommand)
             if 'tuxcare' in sys.argv:
@@ -62,6 +62,7 @@ class TuxcarePlugin(dnf.Plugin):
 
     def config(self) -> None:
         """Repositories are known: those past the pin are disabled by their addresses."""
+        self._start_late()
         if self._guard:
             aloud = not isinstance(getattr(self.cli, 'command', None), TuxcareCommand)
             self._attempt(lambda: self._guard.look_at_repositories(self.base, aloud))
@@ -71,6 +72,7 @@ class TuxcarePlugin(dnf.Plugin):
 
     def sack(self) -> None:
         """Packages are known: those past the pin are hidden."""
+        self._start_late()
         if self._guard:
             self._attempt(lambda: self._guard.hide(self.base))
 
@@ -101,6 +103,11 @@ class TuxcarePlugin(dnf.Plugin):
             self._guard = Guard(self._root, self.base.conf)
             self._guard.inject(self.base.conf.substitutions)
 
+    def _start_late(self) -> None:
+        """A caller of the Python API may leave hooks out."""
+        if self._root is None and not self._failure:
+            self._attempt(self._start)
+
     def _attempt(self, step: 'Callable[[], None]') -> None:
         """A failure is kept for the last word, which refuses; here it must not stop a command that only reads."""
         error = _caught(step)
@@ -110,6 +117,7 @@ class TuxcarePlugin(dnf.Plugin):
 
     def _last_word(self, step: 'Callable[[], None]') -> None:
         """No plan passes on a guard that failed; a plan that is refused does not stop the next one (dnf's shell, the API)."""
+        self._start_late()
         failure = self._failure
         if self._guard is not None:
             error = _caught(step)

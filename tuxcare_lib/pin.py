@@ -180,13 +180,14 @@ class Package:
     """What decides of a package; dependencies are texts (`openssl < 2`). dnf's own packages will do, too."""
 
     def __init__(self, name: str, version: str, release: str, vendor: 'Optional[str]', obsoletes: 'Iterable[str]' = (),
-                 provides: 'Iterable[str]' = ()) -> None:
+                 provides: 'Iterable[str]' = (), conflicts: 'Iterable[str]' = ()) -> None:
         self.name = name
         self.version = version
         self.release = release
         self.vendor = vendor
         self.obsoletes = list(obsoletes)
         self.provides = list(provides)
+        self.conflicts = list(conflicts)
 
 
 def is_os_vendor(vendor: 'Optional[str]', rules: Rules) -> bool:
@@ -204,9 +205,12 @@ def content_verdict(package: Package, rules: Rules) -> 'Optional[str]':
     if protects(package.vendor, rules) or package.name in rules.release_packages:
         return 'it is a package of an operating system ({}) from outside the vetted repositories'.format(
             package.vendor or 'no vendor')
-    if is_past('{}-{}'.format(package.version, package.release), rules.pin):
-        return 'it was built for a release past {}'.format(rules.release)
-    return None
+    return _tag_verdict(package, rules)
+
+
+def _tag_verdict(package: Package, rules: Rules) -> 'Optional[str]':
+    past = is_past('{}-{}'.format(package.version, package.release), rules.pin)
+    return 'it was built for a release past {}'.format(rules.release) if past else None
 
 
 def moves_the_host(package: Package, rules: Rules) -> bool:
@@ -214,10 +218,11 @@ def moves_the_host(package: Package, rules: Rules) -> bool:
     return package.name in rules.release_packages and parse_release(package.version) != rules.pin
 
 
-def verdict(kind: str, package: Package, repository: str, replaces: 'List[str]', rules: Rules) -> 'Optional[str]':
+def verdict(kind: str, package: Package, repository: str, replaces: 'Iterable[Optional[str]]', rules: Rules) -> 'Optional[str]':
     """Why a package may not come in; None where it may.
 
-    `replaces` are the vendors of the installed packages that it would replace or obsolete.
+    `replaces` are the vendors of the installed packages that it would replace or obsolete; of a debug package, of those only
+    that it would obsolete.
     """
     if moves_the_host(package, rules):  # from a vetted tree, too: an own mirror may have been synchronized too far
         return 'it would make this host one of {}'.format(package.version)
@@ -225,9 +230,9 @@ def verdict(kind: str, package: Package, repository: str, replaces: 'List[str]',
         return None
     if kind == PAST:
         return 'its repository is an operating system\'s tree that is not the one of {}'.format(rules.release)
-    if kind == DEBUG:
-        return None if re.search(_DEBUG_PACKAGE, package.name, re.A) else 'its repository is trusted for debug packages only'
-    found = content_verdict(package, rules)
+    if kind == DEBUG and not re.search(_DEBUG_PACKAGE, package.name, re.A):
+        return 'its repository is trusted for debug packages only'
+    found = _tag_verdict(package, rules) if kind == DEBUG else content_verdict(package, rules)
     if found is None and any(str(provided).split(' ')[0] in RELEASE_PROVIDES for provided in package.provides):
         found = 'it is the release package of an operating system'
     if found is None:
@@ -237,6 +242,10 @@ def verdict(kind: str, package: Package, repository: str, replaces: 'List[str]',
 
 def refusal(nevra: str, repository: str, reason: str, rules: Rules) -> str:
     """The one line that refuses a transaction: package, repository, remedy."""
-    return ('{} from {} is past the pin: {}. This host is held on {}. Leave it out (--exclude or --disablerepo={}), '
-            'or record an exception in [pin] allow of /etc/dnf/plugins/tuxcare.conf.'.format(
-                nevra, repository, reason, rules.release, repository))
+    if repository == '@commandline':
+        place, remedy = 'the command line', 'Leave it out.'
+    else:
+        place = repository
+        remedy = ('Leave it out (--exclude or --disablerepo={}), or record an exception in [pin] allow of '
+                  '/etc/dnf/plugins/tuxcare.conf.'.format(repository))
+    return '{} from {} is past the pin: {}. This host is held on {}. {}'.format(nevra, place, reason, rules.release, remedy)

@@ -37,11 +37,17 @@ def everything(root: Root) -> List[Package]:
     return [_package(header) for header in rpm.TransactionSet(root.path).dbMatch() if header['name'] != 'gpg-pubkey']
 
 
-def of_file(path: str) -> Tuple[Package, List[str], List[str]]:
-    """A package file's own header: the package, what it obsoletes (`openssl < 2`) and provides. Raises FileSystemError.
+class PackageFile(NamedTuple):
+    """A package file by its own header; dependencies as texts (`openssl < 2`)."""
 
-    Digests and signatures are not looked at: dnf has done so.
-    """
+    package: Package
+    obsoletes: List[str]
+    provides: List[str]
+    conflicts: List[str]
+
+
+def of_file(path: str) -> PackageFile:
+    """Read a package file's header. Raises FileSystemError. Digests and signatures are not looked at: dnf has done so."""
     transaction = rpm.TransactionSet()
     transaction.setVSFlags(rpm._RPMVSF_NOSIGNATURES | rpm._RPMVSF_NODIGESTS)
     try:
@@ -49,7 +55,7 @@ def of_file(path: str) -> Tuple[Package, List[str], List[str]]:
             header = transaction.hdrFromFdno(stream.fileno())
     except (OSError, rpm.error) as error:
         raise FileSystemError('{} cannot be read: {}.'.format(path, error), 'Run: dnf clean packages')
-    return _package(header), list(header['obsoletenevrs']), list(header['providename'])
+    return PackageFile(_package(header), list(header['obsoletenevrs']), list(header['providename']), list(header['conflictname']))
 
 
 def _package(header: 'rpm.hdr') -> Package:

@@ -16,7 +16,7 @@ from tuxcare_lib.witness import Host, Unsafe
 
 MYPY = False
 if MYPY:
-    from typing import Any, Dict, Iterable, List
+    from typing import Any, Dict, Iterable, List, Optional, Tuple
 
 logger = logging.getLogger('dnf.plugin')
 
@@ -104,35 +104,22 @@ class Guard:
 
     def check_plan(self, base: 'dnf.Base') -> None:
         """Over what dnf has planned. Raises Past."""
-        packages = self._planned(base)
-        kinds = self._kinds_of(base, packages)
-        for package in packages:
-            kind = kinds[package.reponame]
-            replaced = [] if kind == pin.TRUSTED else _replaced(base, package)
-            reason = pin.verdict(kind, package, package.reponame, replaced, self.rules)
-            if reason:
-                raise Past(pin.refusal(str(package), package.reponame, reason, self.rules))
-
-    def _planned(self, base: 'dnf.Base') -> 'List[Any]':
-        """The packages to be installed, by one pass over the plan; what else is to be said of the plan is said."""
-        packages, removed = [], []
-        for item in base.transaction or ():
-            action = item.action
-            if action in dnf.transaction.FORWARD_ACTIONS:
-                packages.append(item.pkg)
-            elif action == dnf.transaction.PKG_REMOVE:
-                removed.append(item.name)
+        packages, removed = _planned(base)
         if packages or removed:
             self._tell(removed)
-        return packages
+        kinds = self._kinds_of(base, packages)
+        for package in packages:
+            reason = self._verdict(base, kinds[package.reponame], package.reponame, package, removed)
+            if reason:
+                raise Past(pin.refusal(str(package), package.reponame, reason, self.rules))
 
     def _kinds_of(self, base: 'dnf.Base', packages: 'Iterable[Any]') -> 'Dict[str, str]':
         """Classified afresh, by what their URLs are now: options may have changed them since the last look."""
         return {name: pin.FOREIGN if name == '@commandline' else self._kind(base.repos[name])
                 for name in {package.reponame for package in packages}}
 
-    def _tell(self, removed: 'List[str]') -> None:
-        if 'dnf-plugin-tuxcare' in removed:
+    def _tell(self, removed: 'List[Any]') -> None:
+        if any(package.name == 'dnf-plugin-tuxcare' for package in removed):
             logger.warning('tuxcare: without the plugin this host stays registered, and its repository files alone hold it '
                            'on %s. `dnf tuxcare unregister` takes that back first.', self.rules.release)
         if self._is_cut_off:
@@ -145,19 +132,28 @@ class Guard:
         """Over what rpm is about to install, by the packages' own headers: metadata can lie. Raises Past."""
         from tuxcare_lib import rpmdb
         from tuxcare_lib.rootfs import Root
-        packages = base.transaction.install_set if base.transaction else ()
+        packages, removed = _planned(base)
         kinds = self._kinds_of(base, packages)
         for package in packages:
-            true, obsoletes, provides = rpmdb.of_file(package.localPkg())
-            what = pin.Package(true.name, true.version, true.release, true.vendor, obsoletes, provides)
-            kind = kinds[package.reponame]
-            replaced = [] if kind == pin.TRUSTED else _replaced(base, what) + [
-                other.vendor for other in rpmdb.installed(Root(base.conf.installroot), [true.name])]
-            reason = pin.verdict(kind, what, package.reponame, replaced, self.rules)
-            if true.nevra != str(package):
+            true = rpmdb.of_file(package.localPkg())
+            same_name = rpmdb.installed(Root(base.conf.installroot), [true.package.name])
+            reason = self._verdict(base, kinds[package.reponame], package.reponame, pin.Package(
+                true.package.name, true.package.version, true.package.release, true.package.vendor,
+                true.obsoletes, true.provides, true.conflicts), removed, [other.vendor for other in same_name])
+            if true.package.nevra != str(package):
                 reason = 'its repository describes it as {}, so nothing that it says can be trusted'.format(package)
             if reason:
-                raise Past(pin.refusal(true.nevra, package.reponame, reason, self.rules))
+                raise Past(pin.refusal(true.package.nevra, package.reponame, reason, self.rules))
+
+    def _verdict(self, base: 'dnf.Base', kind: str, repository: str, what: 'Any', removed: 'List[Any]',
+                 same_name: 'Iterable[str]' = ()) -> 'Optional[str]':
+        """Why a package may not come in; None where it may. `what` is dnf's, by the metadata, or one by its own header."""
+        replaced = []  # type: List[Optional[str]]
+        if kind != pin.TRUSTED:
+            replaced += _obsoleted(base, what) + _supplanted(what, removed)
+        if kind == pin.FOREIGN:
+            replaced += _of_the_same_name(base, what) + list(same_name)
+        return pin.verdict(kind, what, repository, replaced, self.rules)
 
     def _kind(self, repo: 'Any') -> str:
         urls = _urls(repo)
@@ -167,16 +163,39 @@ class Guard:
         return self._kinds[key]
 
 
-def _replaced(base: 'dnf.Base', what: 'Any') -> 'List[str]':
-    """Vendors of the installed packages that a package replaces (same name) or obsoletes; rpm obsoletes by name alone.
+def _planned(base: 'dnf.Base') -> 'Tuple[List[Any], List[Any]]':
+    """The packages to be installed, and those that go without another of their name, by one pass over the plan."""
+    packages, removed = [], []
+    for item in base.transaction or ():
+        action = item.action
+        if action in dnf.transaction.FORWARD_ACTIONS:
+            packages.append(item.pkg)
+        elif action == dnf.transaction.PKG_REMOVE:
+            removed.append(item.pkg)
+    return packages, removed
 
-    An exclude that matches an installed package hides it from dnf, not from rpm.
-    """
-    installed = base.sack.query(flags=hawkey.IGNORE_EXCLUDES).installed()
-    found = list(installed.filter(name=what.name))
-    for dependency in map(str, what.obsoletes):
-        found += list(installed.filter(name=dependency.split()[0], provides=dependency))
-    return [other.vendor for other in found]
+
+def _installed(base: 'dnf.Base') -> 'Any':
+    """An exclude that matches an installed package hides it from dnf, not from rpm."""
+    return base.sack.query(flags=hawkey.IGNORE_EXCLUDES).installed()
+
+
+def _of_the_same_name(base: 'dnf.Base', what: 'Any') -> 'List[Optional[str]]':
+    return [other.vendor for other in _installed(base).filter(name=what.name)]
+
+
+def _obsoleted(base: 'dnf.Base', what: 'Any') -> 'List[Optional[str]]':
+    """Vendors of the installed packages that a package obsoletes; rpm does that by name alone."""
+    return [other.vendor for dependency in map(str, what.obsoletes)
+            for other in _installed(base).filter(name=dependency.split()[0], provides=dependency)]
+
+
+def _supplanted(what: 'Any', removed: 'List[Any]') -> 'List[Optional[str]]':
+    """Vendors of what goes in the same plan, and which a package conflicts with or provides: it takes their place."""
+    if not removed:
+        return []
+    names = {str(dependency).split()[0] for dependency in list(what.provides) + list(what.conflicts)}
+    return [other.vendor for other in removed if other.name in names]
 
 
 def _urls(repo: 'Any') -> 'List[str]':
