@@ -53,7 +53,7 @@ class TuxcarePlugin(dnf.Plugin):
         self._root = None  # type: Any
         if cli is not None:
             cli.register_command(TuxcareCommand)
-            if 'tuxcare' in sys.argv:
+            if _is_our_command(sys.argv[1:], getattr(cli, 'cli_commands', ())):
                 logging.getLogger('dnf').addFilter(_without_secrets)
 
     def pre_config(self) -> None:
@@ -176,17 +176,27 @@ def _has_stamp(path: str) -> bool:
         return False
 
 
+def _is_our_command(words: 'Iterable[str]', commands: 'Any') -> bool:
+    """Whether `tuxcare` is the command, and not a word behind another one."""
+    return next((word == 'tuxcare' for word in words if word == 'tuxcare' or word in commands), False)
+
+
 def _without_secrets(record: logging.LogRecord) -> bool:
     """dnf writes its whole command line into its log before any hook runs: the licence key is taken out there."""
-    try:
-        from tuxcare_lib import cli
-    except ImportError:
-        return False  # without the library nothing can tell what is secret in it
-    for secret in cli.secrets_in(sys.argv):
+    secrets = []  # type: Any
+    if _caught(lambda: secrets.extend(_secrets())) is not None:  # no library tells what is secret: every value is
+        secrets = [word.partition('=')[2] or word for word in sys.argv[sys.argv.index('tuxcare') + 1:]
+                   if '=' in word or not word.startswith('-')]
+    for secret in secrets:
         for shown in (secret, repr(secret)[1:-1]):  # dnf logs a list of arguments, too
             record.msg = record.getMessage().replace(shown, '(hidden)')
             record.args = ()
     return True
+
+
+def _secrets() -> 'Iterable[str]':
+    from tuxcare_lib import cli
+    return cli.secrets_in(sys.argv)
 
 
 class TuxcareCommand(dnf.cli.Command):

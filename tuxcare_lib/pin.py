@@ -21,6 +21,7 @@ VENDOR = 'TuxCare'
 # Expressions are compiled where a foreign repository asks for them: five of them would take as long as all hooks together.
 _DEBUG_PACKAGE = r'-(debuginfo|debugsource|debuginfo-common(-\w+)?)\Z'
 _TAG = r'(?:[._+~^-]|^)(?:el(\d+)_(\d+)|module[_+]el(\d+)\.(\d+)|el(\d+)(?![\d_]))'
+_MOVES = 'it would make this host one of'
 # What dnf knows the release package of any operating system by (FACTS 3).
 RELEASE_PROVIDES = ('system-release', 'redhat-release')
 _DIGITS = frozenset('0123456789')
@@ -118,7 +119,8 @@ def classify(urls: 'Iterable[str]', rules: Rules) -> str:
     if not urls:
         return FOREIGN
     if all(_beneath(url, rules.prefixes) for url in urls):
-        return TRUSTED
+        # An own prefix may have been set one folder too high: it does not outweigh another release in the address itself.
+        return PAST if any(_names_another_minor(url, rules) for url in urls) else TRUSTED
     kinds = {_os_kind(url, rules) for url in urls}
     if kinds == {DEBUG}:
         return DEBUG
@@ -146,14 +148,27 @@ def _normal(url: str) -> 'Optional[str]':
     return '{}://{}:{}{}/'.format(parts.scheme, (parts.hostname or '').rstrip('.'), port, parts.path.rstrip('/'))
 
 
+def _words(url: str) -> 'List[str]':
+    parts = urlsplit(url)
+    return [word for word in re.split(r'[/?&=]+', (parts.path + '?' + parts.query).lower()) if word]
+
+
+def _names_another_minor(url: str, rules: Rules) -> bool:
+    """Whether a URL names an operating system's tree, and another minor of the pinned major."""
+    if rules.release in url:
+        return False
+    words = _words(url)
+    minors = [release for release in map(parse_release, words) if release and release[0] == rules.pin[0]]
+    return bool(minors and rules.trees.intersection(words))
+
+
 def _os_kind(url: str, rules: Rules) -> str:
     """PAST, DEBUG or FOREIGN for a URL that is not trusted: a known host, or a path as operating systems have it."""
     try:
-        parts = urlsplit(url)
-        host = (parts.hostname or '').lower().rstrip('.')
+        host = (urlsplit(url).hostname or '').lower().rstrip('.')
+        words = _words(url)
     except ValueError:
         return FOREIGN
-    words = [word for word in re.split(r'[/?&=]+', (parts.path + '?' + parts.query).lower()) if word]
     releases = [word for word in words if re.match(r'\d+(\.\d+)?\Z', word, re.A)]
     pinned = releases == [rules.release] and '..' not in words
     if host in rules.os_hosts:
@@ -225,7 +240,7 @@ def verdict(kind: str, package: Package, repository: str, replaces: 'Iterable[Op
     that it would obsolete.
     """
     if moves_the_host(package, rules):  # from a vetted tree, too: an own mirror may have been synchronized too far
-        return 'it would make this host one of {}'.format(package.version)
+        return '{} {}'.format(_MOVES, package.version)
     if kind == TRUSTED or '{}@{}'.format(package.name, repository) in rules.allow:
         return None
     if kind == PAST:
@@ -242,10 +257,8 @@ def verdict(kind: str, package: Package, repository: str, replaces: 'Iterable[Op
 
 def refusal(nevra: str, repository: str, reason: str, rules: Rules) -> str:
     """The one line that refuses a transaction: package, repository, remedy."""
-    if repository == '@commandline':
-        place, remedy = 'the command line', 'Leave it out.'
-    else:
-        place = repository
-        remedy = ('Leave it out (--exclude or --disablerepo={}), or record an exception in [pin] allow of '
-                  '/etc/dnf/plugins/tuxcare.conf.'.format(repository))
+    place = 'the command line' if repository == '@commandline' else repository
+    remedy = 'Leave it out.' if repository == '@commandline' else 'Leave it out (--exclude or --disablerepo={}){}.'.format(
+        repository, '' if reason.startswith(_MOVES) else
+        ', or record an exception in [pin] allow of /etc/dnf/plugins/tuxcare.conf')
     return '{} from {} is past the pin: {}. This host is held on {}. {}'.format(nevra, place, reason, rules.release, remedy)

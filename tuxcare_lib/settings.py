@@ -28,8 +28,11 @@ def _proxy(value: str) -> str:
 
 def _mirrors(value: str) -> Tuple[str, ...]:
     """Prefixes of own mirrors; they may be folders, and name the release by its variable."""
-    return tuple(schema.address(word.replace('$tuxcare_releasever', '0.0'), ('https', 'http', 'file'))
-                 and word.rstrip('/') for word in value.split())
+    found = [word for word in value.split() if schema.address(word.replace('$tuxcare_releasever', '0.0'),
+                                                              ('https', 'http', 'file'))]
+    if any(not word.partition('://')[2].strip('/') for word in found):
+        raise ValueError('a folder is needed: this would trust every file')
+    return tuple(word.rstrip('/') for word in found)
 
 
 def _allow(value: str) -> Tuple[str, ...]:

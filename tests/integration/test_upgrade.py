@@ -182,6 +182,20 @@ def test_a_mirror_of_another_minor_does_not_move_the_host(host: Host, service: S
     assert "Traceback" not in done.stderr and host.installed() & PAST == set()
 
 
+@pytest.mark.parametrize("args", [["-x", "rsync-3*", "install", "rsync-99"], ["-x", "rsync-3*", "install", "FILE"],
+                                  ["--setopt=excludepkgs=rsync-3*", "upgrade"]], ids=["repository", "file", "setopt"])
+def test_an_exclude_does_not_hide_an_installed_package_from_the_guard(
+    host: Host, service: Service, universe: Universe, tmp_path: Path, args: List[str]
+) -> None:
+    register(host)
+    package = universe.build_rpm(tmp_path, "rsync", "99-1.el9", vendor="Example")
+    universe.index(tmp_path)
+    url = service.mount("/x/", tmp_path)
+    (host.root / "etc/yum.repos.d/x.repo").write_text("[x]\nname=X\nbaseurl=%s\ngpgcheck=0\n" % url)
+    done = host.dnf("-y", "--nogpgcheck", *[str(package) if word == "FILE" else word for word in args])
+    assert "Traceback" not in done.stderr and "rsync-3.2.3-19.el9.x86_64" in host.installed(), done.stdout
+
+
 @pytest.mark.parametrize("name, evr", [("almalinux-release", "9.4-1.el9"), ("wget", "1.21.1-8.el9_4"), ("zlib", "1.2.11-40.el9")])
 def test_a_package_file_past_the_pin_is_refused(host: Host, universe: Universe, name: str, evr: str) -> None:
     register(host)
@@ -219,6 +233,16 @@ def test_not_registered_and_half_installed(slash_host: Host, gone: str) -> None:
     is_done(slash_host.run(["rm", "-r", next(path for path in library if path.endswith(suffix))]))
     done = slash_host.dnf("-y", "upgrade", "less")
     assert is_done(done) and done.stderr == "" and "less-590-4.el9_4.x86_64" in slash_host.installed()
+
+
+@pytest.mark.parametrize("args", [["install", "tuxcare"], ["repoquery", "-l", "bash", "tuxcare"]], ids=" ".join)
+def test_our_name_behind_another_command_is_a_word_like_any_other(slash_host: Host, args: List[str]) -> None:
+    library = is_done(slash_host.run(["rpm", "-ql", "dnf-plugin-tuxcare"])).splitlines()
+    is_done(slash_host.run(["rm", "-r", next(path for path in library if path.endswith("/tuxcare_lib"))]))
+    done = slash_host.dnf("-y", *args)
+    assert (done.returncode == 1) == ("Unable to find a match: tuxcare" in done.stderr) == (args[0] == "install")
+    log = (slash_host.root / "var/log/dnf.log").read_text()
+    assert "Command: dnf -y " + " ".join(args) in log and "(hidden)" not in log
 
 
 # --- a registered host that is damaged ----------------------------------------------------------------------------

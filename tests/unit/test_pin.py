@@ -56,6 +56,9 @@ URLS = [
     ('major', [VETTED.replace('9.2', '9')], PAST),
     ('other-token', [VETTED.replace(TOKEN, 'other')], FOREIGN),
     ('own-mirror-other-minor', ['https://mirror.example.com/pulp/9.4/BaseOS/'], PAST),
+    ('own-mirror-too-high', ['http://10.0.0.1:8080/alma/9.4/BaseOS/'], PAST),
+    ('own-mirror-of-the-major', ['http://10.0.0.1:8080/alma/9/BaseOS/'], TRUSTED),
+    ('own-mirror-of-another-number', ['http://10.0.0.1:8080/alma/view/1.4/BaseOS/'], TRUSTED),
     ('own-mirror-longer-name', ['file:///srv/mirror2/9.2/'], FOREIGN),
     ('own-http-other-port', ['http://10.0.0.1/alma/BaseOS/'], FOREIGN),
     # operating systems

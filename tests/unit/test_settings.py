@@ -91,6 +91,7 @@ def test_a_value_of_the_administrator(section: str, key: str, value: str, expect
         ('pin', 'allow', 'nginx@'),
         ('pin', 'trusted_url', 'mirror.example.com/9.2'),
         ('pin', 'trusted_url', 'https:///'),
+        ('pin', 'trusted_url', 'file:///'),
         ('pin', 'colour', 'red'),
         ('service', 'Repo_URL', 'https://x'),
     ],
