@@ -26,104 +26,8 @@ _SIGNS_OF_OURS = tuple('var/lib/tuxcare/' + name for name in ('registration.json
 _REPOSITORY_FOLDERS = ('etc/yum.repos.d', 'etc/yum/repos.d', 'etc/distro.repos.d')
 # As the library marks its lines (repofile) and its own file: a comment that merely begins with our name is somebody else's.
 _STAMPS = (b'\n#tuxcare+', b'\n#tuxcare- ', b'\n# Written by `dnf tuxcare register`')
+_CONFIGURATION = 'etc/dnf/plugins/tuxcare.conf'
 _REINSTALL = 'Run: dnf --disableplugin=tuxcare reinstall dnf-plugin-tuxcare'
-
-
-class TuxcarePlugin(dnf.Plugin):
-    """The hooks. None of them raises before `resolved`: reading commands go on whatever is broken."""
-
-    name = 'tuxcare'
-
-    @classmethod
-    def read_config(cls, conf: 'Any') -> 'Any':
-        """An unreadable configuration must not end every dnf command; on a registered host the guard tells what is wrong."""
-        try:
-            parser = super(TuxcarePlugin, cls).read_config(conf)
-            if parser.has_section('main') and parser.has_option('main', 'enabled'):
-                parser.getboolean('main', 'enabled')
-            return parser
-        except (dnf.exceptions.Error, RuntimeError, ValueError):
-            return libdnf.conf.ConfigParser()
-
-    def __init__(self, base: dnf.Base, cli: 'Any') -> None:
-        super(TuxcarePlugin, self).__init__(base, cli)
-        self._guard = None  # type: Any
-        self._aftermath = None  # type: Any
-        self._failure = ''
-        self._root = None  # type: Any
-        if cli is not None:
-            cli.register_command(TuxcareCommand)
-            if _is_our_command(sys.argv[1:], getattr(cli, 'cli_commands', ())):
-                logging.getLogger('dnf').addFilter(_without_secrets)
-
-    def pre_config(self) -> None:
-        """Before the repository files are read: is this host ours, and the variables for them."""
-        self._attempt(self._start)
-
-    def config(self) -> None:
-        """Repositories are known: those past the pin are disabled by their addresses."""
-        self._start_late()
-        if self._guard:
-            aloud = not isinstance(getattr(self.cli, 'command', None), TuxcareCommand)
-            self._attempt(lambda: self._guard.look_at_repositories(self.base, aloud))
-        if self._failure:  # no transaction will pass; what only reads goes on without the repositories that do not answer
-            for repo in self.base.repos.iter_enabled():
-                repo.skip_if_unavailable = True
-
-    def sack(self) -> None:
-        """Packages are known: those past the pin are hidden."""
-        self._start_late()
-        if self._guard:
-            self._attempt(lambda: self._guard.hide(self.base))
-
-    def resolved(self) -> None:
-        """The plan is made: the last word over it."""
-        self._last_word(lambda: self._guard.check_plan(self.base))
-
-    def pre_transaction(self) -> None:
-        """rpm's transaction is made: the last word over what it really installs."""
-        self._last_word(self._before_rpm)
-
-    def transaction(self) -> None:
-        """rpm is done: files that came with packages are switched, our record follows a move."""
-        if self._aftermath is not None:
-            error = _caught(self._aftermath.finish)
-            if error is not None:
-                logger.error('tuxcare: the packages are installed, but: %s', _words(error))
-
-    def _before_rpm(self) -> None:
-        self._guard.check_packages(self.base)
-        from tuxcare_lib.adapter.aftermath import Aftermath  # now: rpm may be about to replace it
-        self._aftermath = Aftermath(self._root, self._guard, self.base.conf.basearch)
-
-    def _start(self) -> None:
-        self._root = _registered_root(self.base.conf)
-        if self._root:
-            from tuxcare_lib.adapter.guard import Guard
-            self._guard = Guard(self._root, self.base.conf)
-            self._guard.inject(self.base.conf.substitutions)
-
-    def _start_late(self) -> None:
-        """A caller of the Python API may leave hooks out."""
-        if self._root is None and not self._failure:
-            self._attempt(self._start)
-
-    def _attempt(self, step: 'Callable[[], None]') -> None:
-        """A failure is kept for the last word, which refuses; here it must not stop a command that only reads."""
-        error = _caught(step)
-        if error is not None:
-            self._guard = None
-            self._failure = _words(error)
-
-    def _last_word(self, step: 'Callable[[], None]') -> None:
-        """No plan passes on a guard that failed; a plan that is refused does not stop the next one (dnf's shell, the API)."""
-        self._start_late()
-        failure = self._failure
-        if self._guard is not None:
-            error = _caught(step)
-            failure = _words(error) if error is not None else ''
-        if failure:
-            raise dnf.exceptions.Error('tuxcare: {}'.format(failure))
 
 
 def _caught(step: 'Callable[[], None]') -> 'Any':
@@ -246,3 +150,115 @@ class TuxcareCommand(dnf.cli.Command):
             raise error
         if error is not None:
             raise dnf.exceptions.Error('tuxcare: {}'.format(_words(error)))
+
+
+class _Hooks(object):
+    """The hooks. None of them raises before `resolved`: reading commands go on whatever is broken.
+
+    No plugin by itself: that is the last word of the file, so one which was cut has none in it (`tuxcare_sentinel`).
+    """
+
+    @classmethod
+    def read_config(cls, conf: 'Any') -> 'Any':
+        """An unreadable configuration must not end every dnf command; on a registered host the guard tells what is wrong.
+
+        Read from its own place alone, since a folder that one command names (`pluginconfpath`) must not switch the guard off.
+        """
+        paths = [os.path.join(root, _CONFIGURATION) for root in (conf.installroot, '/')]
+        parser = libdnf.conf.ConfigParser()
+        try:
+            parser.read(next((path for path in paths if os.path.isfile(path)), '/dev/null'))
+            if parser.has_section('main') and parser.has_option('main', 'enabled'):
+                parser.getboolean('main', 'enabled')
+            return parser
+        except (RuntimeError, ValueError):
+            return libdnf.conf.ConfigParser()
+
+    def __init__(self, base: dnf.Base, cli: 'Any') -> None:
+        super(_Hooks, self).__init__(base, cli)
+        self._guard = None  # type: Any
+        self._aftermath = None  # type: Any
+        self._failure = ''
+        self._root = None  # type: Any
+        if cli is not None:
+            cli.register_command(TuxcareCommand)
+            if _is_our_command(sys.argv[1:], getattr(cli, 'cli_commands', ())):
+                logging.getLogger('dnf').addFilter(_without_secrets)
+
+    def pre_config(self) -> None:
+        """Before the repository files are read: is this host ours, and the variables for them."""
+        self._attempt(self._start)
+
+    def config(self) -> None:
+        """Repositories are known: those past the pin are disabled by their addresses."""
+        self._start_late()
+        if self._guard:
+            aloud = not isinstance(getattr(self.cli, 'command', None), TuxcareCommand)
+            self._attempt(lambda: self._guard.look_at_repositories(self.base, aloud))
+        if self._failure:  # no transaction will pass; what only reads goes on without the repositories that do not answer
+            for repo in self.base.repos.iter_enabled():
+                repo.skip_if_unavailable = True
+
+    def sack(self) -> None:
+        """Packages are known: those past the pin are hidden."""
+        self._start_late()
+        if self._guard:
+            self._attempt(lambda: self._guard.hide(self.base))
+
+    def resolved(self) -> None:
+        """The plan is made: the last word over it."""
+        self._last_word(lambda: self._guard.check_plan(self.base))
+
+    def pre_transaction(self) -> None:
+        """rpm's transaction is made: the last word over what it really installs."""
+        self._last_word(self._before_rpm)
+
+    def transaction(self) -> None:
+        """rpm is done: files that came with packages are switched, our record follows a move."""
+        if self._aftermath is not None:
+            error = _caught(self._aftermath.finish)
+            if error is not None:
+                logger.error('tuxcare: the packages are installed, but: %s', _words(error))
+
+    def _before_rpm(self) -> None:
+        self._guard.check_packages(self.base)
+        from tuxcare_lib.adapter.aftermath import Aftermath  # now: rpm may be about to replace it
+        self._aftermath = Aftermath(self._root, self._guard, self.base.conf.basearch)
+
+    def _start(self) -> None:
+        self._root = _registered_root(self.base.conf)
+        if self._root:
+            from tuxcare_lib.adapter.guard import Guard
+            self._guard = Guard(self._root, self.base.conf)
+            self._guard.inject(self.base.conf.substitutions)
+
+    def _start_late(self) -> None:
+        """A caller of the Python API may leave hooks out."""
+        if self._root is None and not self._failure:
+            self._attempt(self._start)
+
+    def _attempt(self, step: 'Callable[[], None]') -> None:
+        """A failure is kept for the last word, which refuses; here it must not stop a command that only reads."""
+        error = _caught(step)
+        if error is not None:
+            self._guard = None
+            self._failure = _words(error)
+
+    def _last_word(self, step: 'Callable[[], None]') -> None:
+        """No plan passes on a guard that failed; a plan that is refused does not stop the next one (dnf's shell, the API)."""
+        self._start_late()
+        failure = self._failure
+        if self._guard is not None:
+            error = _caught(step)
+            failure = _words(error) if error is not None else ''
+        if failure:
+            raise dnf.exceptions.Error('tuxcare: {}'.format(failure))
+
+
+class TuxcarePlugin(_Hooks, dnf.Plugin):
+    """What dnf finds."""
+
+    name = 'tuxcare'
+
+
+IS_WHOLE = True

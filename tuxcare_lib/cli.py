@@ -30,6 +30,9 @@ class Verb(NamedTuple):
 JSON = Option(('--json',), 'json', 'print one JSON document on standard output and nothing else there')
 DRY_RUN = Option(('--dry-run',), 'dry_run', 'print what would be done, as a diff of each file; change nothing')
 
+_SIDES = (Option(('--ours',), 'ours', 'an edited section of ours: as it was before the host was registered'),
+          Option(('--theirs',), 'theirs', 'an edited section of ours: as it is now'))
+
 VERBS: Tuple[Verb, ...] = (
     Verb('register', 'register this host and put it on the vetted repositories', (
         Option(('-l', '--license-key'), 'license_key', 'the licence key (visible to every user while the command runs)', 'KEY'),
@@ -41,7 +44,7 @@ VERBS: Tuple[Verb, ...] = (
         DRY_RUN, JSON), changes=True, needs_root=True),
     Verb('unregister', 'give the seat back and restore everything that registering changed', (
         Option(('--local',), 'local', 'do not tell the service: for one that is gone, or a key that expired'),
-        DRY_RUN, JSON), changes=True, needs_root=True),
+        *_SIDES, DRY_RUN, JSON), changes=True, needs_root=True),
     Verb('status', 'show registration, release and pin, repositories and FIPS mode', (
         Option(('--check',), 'check', 'audit the pin and the files; exit 4 where something needs attention'), JSON)),
     Verb('release', 'show or move the release that this host is held on', (
@@ -50,7 +53,7 @@ VERBS: Tuple[Verb, ...] = (
     Verb('fips', 'install the FIPS 140-3 validated packages and turn FIPS mode on', (DRY_RUN, JSON),
          ('enable',), changes=True, needs_root=True),
     Verb('repos', 'show or change which mirrors the operating system\'s repositories use', (
-        DRY_RUN._replace(help='switch and revert: print a diff of each file; change nothing'), JSON),
+        *_SIDES, DRY_RUN._replace(help='switch and revert: print a diff of each file; change nothing'), JSON),
          ('diff', 'switch', 'revert'), changes=True, needs_root=True),
     Verb('recover', 'undo a change that was cut off, put back what is missing of a registration', (
         Option(('--local',), 'local', 'leave a seat taken that cannot be given back'), DRY_RUN, JSON),

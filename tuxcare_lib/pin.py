@@ -121,6 +121,9 @@ def classify(urls: 'Iterable[str]', rules: Rules) -> str:
     if all(_beneath(url, rules.prefixes) for url in urls):
         # An own prefix may have been set one folder too high: it does not outweigh another release in the address itself.
         return PAST if any(_names_another_minor(url, rules) for url in urls) else TRUSTED
+    if any(_beneath(url, rules.prefixes) for url in urls):
+        # Half trusted: dnf keeps its metadata where those of the trusted address alone would be, and takes them for those later.
+        return PAST
     kinds = {_os_kind(url, rules) for url in urls}
     if kinds == {DEBUG}:
         return DEBUG

@@ -246,6 +246,26 @@ def _marks(document: Document) -> Dict[str, List[str]]:
     return found
 
 
+def with_sections_of(document: Document, other: Document, names: Sequence[str]) -> Document:
+    """The document with the sections named as they are in another one; one that is not there goes."""
+    theirs = {section.name: other.lines[section.start:section.end] for section in other.sections}
+    edits: Dict[int, Sequence[str]] = {}
+    for section in document.sections:
+        if section.name in names:
+            edits.update(dict.fromkeys(range(section.start, section.end), ()))
+            edits[section.start] = theirs.get(section.name, ())
+    return document.edited(edits)
+
+
+def without_marks(document: Document, names: Sequence[str]) -> Document:
+    """The document with what is live in the sections named, without our marks and the lines that we put out of service."""
+    edits: Dict[int, Sequence[str]] = {
+        number: () for section in document.sections if section.name in names
+        for number in range(section.start, section.end)
+        if document.lines[number].startswith(REMOVED) or document.lines[number].rstrip('\r\n') == ADDED}
+    return document.edited(edits)
+
+
 def reverted(document: Document) -> Document:
     """The inverse of `switched`: our lines go, the lines that we put out of service come back, the rest stays as it is."""
     kept: List[str] = []

@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Our data and the files behind the configuration, and their identity: cheap enough for every dnf command (see `pin`).
+"""Our data and the files behind the configuration, their identity, and the cache of what was made from them: cheap enough
+for every dnf command (see `pin`).
 
 Where they are is fixed, and not what `pluginconfpath` says: an option of one command must not bring a trust of its own.
+What is cached lies beside dnf's own cache, to be made anew when it is lost; it is never trusted more than the files that it was
+made from, and not at all where somebody else than root could have written it.
 """
 
+import json
 import os
 
 from tuxcare_lib import __version__
@@ -68,3 +72,46 @@ def only_root_writes(root: str, path: str) -> bool:
         if place in (top, '/'):
             return True
         place = os.path.dirname(place)
+
+
+def cache_path(folder: str, name: str) -> str:
+    """Where a document is kept in dnf's cache folder."""
+    return os.path.join(folder, 'tuxcare-{}.json'.format(name))
+
+
+def read_cache(place: str) -> 'Any':
+    """The document; None where there is none, or not one that only root could have written."""
+    try:
+        descriptor = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    with open(descriptor, 'rb') as stream:
+        status = os.fstat(descriptor)
+        if status.st_uid != 0 or status.st_mode & 0o022:
+            return None
+        try:
+            return json.loads(stream.read().decode('utf-8'))
+        except (OSError, ValueError, RecursionError):
+            return None
+
+
+def keep_in_cache(place: str, document: 'Any') -> None:
+    """Root alone keeps anything; what cannot be kept is made anew each time, and that is not worth an error."""
+    if os.geteuid() != 0 or not os.path.isdir(os.path.dirname(place)):
+        return
+    temporary = '{}.{}'.format(place, os.getpid())
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+        with open(descriptor, 'w', encoding='ascii') as stream:
+            json.dump(document, stream)
+            os.fchmod(descriptor, 0o644)
+        os.rename(temporary, place)
+    except OSError:
+        return
+
+
+def cached_documents(folder: str) -> 'Any':
+    """Every document that is kept in dnf's cache folder."""
+    names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+    found = (read_cache(os.path.join(folder, name)) for name in names if name.startswith('tuxcare-') and name.endswith('.json'))
+    return [document for document in found if isinstance(document, dict)]

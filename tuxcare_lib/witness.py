@@ -103,13 +103,16 @@ class Host:
         return release
 
     def _os_release(self) -> str:
-        for path in ('/etc/os-release', '/usr/lib/os-release'):
-            place = self._outside(path)
+        if self._root != '/':  # links as they are inside of that root
+            from tuxcare_lib.errors import FileSystemError
+            from tuxcare_lib.rootfs import Root
             try:
-                if os.path.islink(place):  # an absolute target means one inside of this root
-                    target = os.readlink(place)
-                    place = self._outside(target) if target.startswith('/') else os.path.join(os.path.dirname(place), target)
-                with open(place, 'rb') as stream:
+                return Root(self._root).text('/etc/os-release') or Root(self._root).text('/usr/lib/os-release') or ''
+            except FileSystemError:
+                return ''
+        for path in ('/etc/os-release', '/usr/lib/os-release'):
+            try:
+                with open(path, 'rb') as stream:
                     return stream.read(_LIMIT).decode('utf-8', 'replace')
             except OSError:
                 continue

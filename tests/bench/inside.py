@@ -62,6 +62,8 @@ def _watch_import(is_primed: bool) -> None:
         for plugin in dnf.Plugin.__subclasses__():
             if plugin.name == "tuxcare":
                 _watch_hooks(plugin, is_primed)
+            elif plugin.name == "tuxcare-sentinel":
+                plugin.resolved = _clocked("resolved", plugin.resolved)
     dnf.plugin._import_modules = watched
 
 

@@ -23,7 +23,7 @@ INTERPRETER = ["/usr/bin/python3", "-s", "-E"]
 _HERE = Path(__file__).resolve().parent
 _PLACE = "/opt/bench"
 # Packages of their own on EL, and local adds a repository that `dnf -C` complains of.
-_LEFT_OUT = ("tuxcare.py", "local.py")
+_LEFT_OUT = ("tuxcare.py", "tuxcare_sentinel.py", "local.py")
 _EXAMPLE = "[example]\nname=A third party\nbaseurl=https://packages.example.com/bench/\nenabled=0\ngpgcheck=0\n"
 
 
@@ -130,13 +130,13 @@ class Site:
     def _add_plugins(self) -> None:
         """A folder of plugins and one of their configuration for each variant, with compiled bytecode."""
         asked = self._run(*INTERPRETER, "-c", "import dnf.const; print(dnf.const.PLUGINPATH)").strip()
-        ours = self.host.root / asked.lstrip("/") / "tuxcare.py"
+        ours = [self.host.root / asked.lstrip("/") / name for name in ("tuxcare.py", "tuxcare_sentinel.py")]
         theirs = sorted(path for path in Path(asked).glob("*.py") if path.name not in _LEFT_OUT)
         locking = [path for path in theirs if path.name == "versionlock.py"]
         if not locking:
             raise BenchError("dnf-plugins-core is not installed: there is no versionlock in " + asked)
-        for variant, files in ((BARE, []), (AGAIN, []), (TUXCARE, [ours]), (VERSIONLOCK, locking), (CORE, theirs),
-                               (CORE_TUXCARE, [*theirs, ours])):
+        for variant, files in ((BARE, []), (AGAIN, []), (TUXCARE, ours), (VERSIONLOCK, locking), (CORE, theirs),
+                               (CORE_TUXCARE, [*theirs, *ours])):
             self._add_variant(variant, files)
         for name in ("measure.py", "inside.py"):
             shutil.copyfile(str(_HERE / name), str(self.host.root / "opt/bench" / name))

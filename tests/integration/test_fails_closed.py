@@ -73,8 +73,8 @@ def mode(name: str, bits: int) -> Damage:
 
 def cut_off(host: Host) -> None:
     """A kill in the middle of `unregister`: the journal is open and half of the files are changed."""
-    code = ("from tuxcare_lib import facts, journal, planner; from tuxcare_lib.rootfs import Root; import sys;"
-            "root = Root(sys.argv[1]); changes, notes = planner.unregistration_changes(facts.gather(root));"
+    code = ("from tuxcare_lib import facts, journal, restoration; from tuxcare_lib.rootfs import Root; import sys;"
+            "root = Root(sys.argv[1]); changes, notes = restoration.unregistration_changes(facts.gather(root));"
             "journal.begin(root, 'dnf tuxcare unregister', changes);"
             "[journal.put(root, change.path, change.after) for change in changes[:int(sys.argv[2])]]")
     subprocess.run(["/usr/bin/python3", "-c", code, str(host.root), "9"], check=True,
@@ -338,6 +338,63 @@ def test_our_own_code_damaged(slash_host: Host, universe: Universe, package: Pat
     assert "Traceback" not in told.stderr and told.returncode in (0, 1)
     mended(slash_host, line)
     holds(slash_host)
+
+
+# --- the plugin's own file -------------------------------------------------------------------------------------------
+
+
+def plugin(host: Host) -> str:
+    return next(path for path in is_done(host.run(["rpm", "-ql", "dnf-plugin-tuxcare"])).splitlines()
+                if path.endswith("dnf-plugins/tuxcare.py"))
+
+
+def _cut(share: float) -> "Callable[[Host], None]":
+    """A file that lost its end, as after a power cut; 0 leaves an empty one. What was compiled of it is gone, too."""
+    def damage(host: Host) -> None:
+        path = plugin(host)
+        lines = is_done(host.run(["cat", path])).splitlines(keepends=True)
+        is_done(host.run(["sh", "-c", 'cat > "$0"; rm -f "${0%/*}"/__pycache__/tuxcare.*', path],
+                         stdin="".join(lines[:int(share * len(lines))])))
+    return damage
+
+
+def _compiled(host: Host) -> None:
+    folder = os.path.dirname(plugin(host)) + "/__pycache__"
+    script = 'for f in "$0"/tuxcare.*; do head -c 16 "$f" > /tmp/x; echo junkjunk >> /tmp/x; cat /tmp/x > "$f"; done'
+    is_done(host.run(["sh", "-c", script, folder]))
+
+
+def _syntax(host: Host) -> None:
+    is_done(host.run(["sh", "-c", 'echo "def (:" >> "$0"', plugin(host)]))
+
+
+@pytest.mark.parametrize("damage", [_cut(0), _cut(0.3), _cut(0.6), _cut(0.8), _cut(0.97), _compiled, _syntax],
+                         ids=["empty", "cut at 30 %", "cut at 60 %", "cut at 80 %", "cut at 97 %", "compiled", "syntax"])
+def test_the_plugins_own_file_damaged(slash_host: Host, universe: Universe, package: Path, damage: Damage) -> None:
+    """dnf logs what it cannot load and goes on; the sentinel does not."""
+    register(slash_host)
+    serve_the_product(slash_host, universe, package)
+    damage(slash_host)
+    line = refused(slash_host, "dnf --disableplugin=tuxcare* reinstall dnf-plugin-tuxcare")
+    assert slash_host.dnf("list", "--installed", "bash").returncode == 0
+    mended(slash_host, line)
+    holds(slash_host)
+
+
+@pytest.mark.parametrize("args", [["--disableplugin=tuxcare"], ["--disableplugin=tuxcare*"], ["--noplugins"]], ids=" ".join)
+def test_the_sentinel_says_nothing_of_a_plugin_that_was_switched_off(slash_host: Host, args: List[str]) -> None:
+    register(slash_host)
+    done = slash_host.dnf("-y", *args, "remove", "rsync")
+    assert is_done(done) and "tuxcare" not in done.stderr
+
+
+def test_another_folder_of_configuration_does_not_switch_the_plugin_off(slash_host: Host, universe: Universe) -> None:
+    register(slash_host)
+    (slash_host.root / "srv/conf").mkdir()
+    (slash_host.root / "srv/conf/tuxcare.conf").write_text("[main]\nenabled = 0\n[pin]\ntrusted_url = file:///srv\n")
+    shutil.copy(str(universe.package("less", "590-4.el9_4")), str(slash_host.root / "srv/less.rpm"))
+    done = slash_host.dnf("-y", "--setopt=pluginconfpath=/srv/conf", "--nogpgcheck", "install", "/srv/less.rpm")
+    assert done.returncode == 1 and "past the pin" in done.stderr
 
 
 # --- dnf itself cannot start ----------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`dnf tuxcare unregister`: every file is back byte for byte, and what an administrator edited since stays."""
 import os
+import re
 import subprocess
 from pathlib import Path
 from typing import Callable, Dict
@@ -316,3 +317,24 @@ def test_the_drift_is_told(host: Host) -> None:
     register(host)
     said = unregister(host)
     assert "not held on 9.2" in said and "cannot be undone" in said
+
+
+@pytest.mark.parametrize("side, live", [("--ours", "mirrorlist=https://mirrors.almalinux.org/mirrorlist/$releasever/baseos"),
+                                        ("--theirs", "baseurl=https://mirror.example.com/baseos/")], ids=["ours", "theirs"])
+def test_the_administrator_decides_a_conflict(host: Host, service: Service, side: str, live: str) -> None:
+    before = (host.root / BASEOS).read_text()
+    register(host)
+    text = (host.root / BASEOS).read_text()
+    own = r"\1baseurl=https://mirror.example.com/baseos/"
+    edited = re.sub(r"(?m)^(#tuxcare\+\n)baseurl=.*/BaseOS/\$basearch/os/$", own, text, count=1)
+    assert edited != text
+    (host.root / BASEOS).write_text(edited + "# mine\n")
+    refused(host.dnf("-y", "tuxcare", "unregister"), "--ours", "--theirs")
+    refused(host.dnf("-y", "tuxcare", "unregister", "--ours", "--theirs"), "exclude each other")
+    is_done(host.dnf("-y", "tuxcare", "unregister", side))
+    after = (host.root / BASEOS).read_text()
+    first = after.split("[baseos-debug")[0].splitlines()
+    assert live in first and "#tuxcare" not in after and after.endswith("# mine\n")
+    assert len([line for line in first if line.startswith(("baseurl", "mirrorlist"))]) == 1
+    if side == "--ours":
+        assert after == before + "# mine\n"

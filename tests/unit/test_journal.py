@@ -11,7 +11,7 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 import pytest
 
 from tests.unit.samples import TOKEN, almalinux, gather, plant, registration_changes, snapshot
-from tuxcare_lib import journal, planner
+from tuxcare_lib import journal, restoration
 from tuxcare_lib.errors import FileSystemError, RecoveryError
 from tuxcare_lib.host import STATE_FOLDER
 from tuxcare_lib.model import Change, Image
@@ -297,7 +297,7 @@ def test_registering_and_unregistering_leaves_no_trace(tmp_path: Path) -> None:
     root = almalinux(tmp_path)
     before = snapshot(tmp_path)
     journal.apply(root, 'register', registration_changes(root))
-    back, notes = planner.unregistration_changes(gather(root))
+    back, notes = restoration.unregistration_changes(gather(root))
     journal.apply(root, 'unregister', back)
     assert notes == []
     found = {path: entry for path, entry in snapshot(tmp_path).items() if not path.startswith('var')}

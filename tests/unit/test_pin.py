@@ -31,7 +31,7 @@ URLS = [
     ('own-file', ['file:///srv/mirror/9.2/'], TRUSTED),
     ('own-http', ['http://10.0.0.1:8080/alma/BaseOS/'], TRUSTED),
     # the traps of PIN 2
-    ('two-urls-one-foreign', [VETTED, 'https://example.com/x/'], FOREIGN),
+    ('two-urls-one-foreign', [VETTED, 'https://example.com/x/'], PAST),
     ('two-urls-one-past', [VETTED, COMMUNITY], PAST),
     ('past-first', [COMMUNITY, VETTED], PAST),
     ('mere-substring', [VETTED.replace('9.2', '9.20')], PAST),

@@ -23,7 +23,7 @@ from tests.unit.samples import (
     release,
     settings,
 )
-from tuxcare_lib import host, journal, planner, registration
+from tuxcare_lib import host, journal, planner, registration, restoration
 from tuxcare_lib.enrolment import Enquiry
 from tuxcare_lib.errors import (
     ConfigurationError,
@@ -218,7 +218,7 @@ def test_planning_touches_nothing_and_is_the_same_each_time(tmp_path: Path) -> N
 
 
 def back(root: Root) -> Tuple[Dict[str, Optional[Image]], 'list[str]']:
-    changes, notes = planner.unregistration_changes(gather(root))
+    changes, notes = restoration.unregistration_changes(gather(root))
     return {change.path: change.after for change in changes}, notes
 
 
@@ -326,10 +326,10 @@ def test_reverting_and_switching_the_repositories_again(tmp_path: Path) -> None:
     there = {path: root.read(path) for path in [BASEOS, host.BEFORE]}
     facts = gather(root)
     assert facts.registration is not None
-    journal.apply(root, 'revert', planner.reverted_changes(facts, facts.registration))
+    journal.apply(root, 'revert', restoration.reverted_changes(facts, facts.registration))
     record = registration.parse(root.read(host.REGISTRATION) or b'')
     assert record.reverted and root.read(BASEOS) == original(BASEOS) and root.read(host.TOKEN) is not None
-    assert planner.reverted_changes(gather(root), record) == []
+    assert restoration.reverted_changes(gather(root), record) == []
     journal.apply(root, 'switch', planner.switched_again(gather(root), catalogue(), settings(), record))
     assert {path: root.read(path) for path in there} == there
     assert not registration.parse(root.read(host.REGISTRATION) or b'').reverted

@@ -4,11 +4,13 @@
 Made before rpm starts, with all it will need imported: the transaction may be replacing this very library.
 """
 
+import contextlib
 import logging
 from typing import Any, Dict, Tuple
 
 from tuxcare_lib import configuration, facts as gathering, journal, lock, planner
 from tuxcare_lib.adapter.guard import Guard
+from tuxcare_lib.errors import FileSystemError
 from tuxcare_lib.host import REPOSITORY_FOLDERS, Facts, Registration
 from tuxcare_lib.model import Release
 from tuxcare_lib.rootfs import Root
@@ -31,9 +33,10 @@ class Aftermath:
         found = {}
         for folder in REPOSITORY_FOLDERS:
             for name in self._root.names(folder):
-                image = self._root.image('{}/{}'.format(folder, name)) if name.endswith('.repo') else None
-                if image is not None:
-                    found['{}/{}'.format(folder, name)] = (image.data, image.mtime_ns)
+                with contextlib.suppress(FileSystemError):  # no file that dnf would read, so none that has to heal
+                    image = self._root.image('{}/{}'.format(folder, name)) if name.endswith('.repo') else None
+                    if image is not None:
+                        found['{}/{}'.format(folder, name)] = (image.data, image.mtime_ns)
         return found
 
     def finish(self) -> None:

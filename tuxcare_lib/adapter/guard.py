@@ -11,7 +11,7 @@ import dnf
 import dnf.transaction
 import hawkey
 
-from tuxcare_lib import cache, pin, sources
+from tuxcare_lib import pin, sources
 from tuxcare_lib.witness import Host, Unsafe
 
 MYPY = False
@@ -46,13 +46,13 @@ class Guard:
     def _read_policy(self, root: str, conf: 'Any') -> 'Dict[str, Any]':
         """The policy from our cache, or made anew where a file behind it has changed (or the cache is not root's own)."""
         identity = sources.identity(root)
-        place = cache.path(conf.cachedir if os.geteuid() == 0 else conf.system_cachedir, 'policy')
-        kept = cache.read(place)
+        place = sources.cache_path(conf.cachedir if os.geteuid() == 0 else conf.system_cachedir, 'policy')
+        kept = sources.read_cache(place)
         if isinstance(kept, dict) and kept.get('identity') == identity:
             return kept['policy']  # type: ignore[no-any-return]
         from tuxcare_lib import configuration, policy
         document = policy.make(*configuration.read(root))
-        cache.keep(place, {'identity': identity, 'policy': document})
+        sources.keep_in_cache(place, {'identity': identity, 'policy': document})
         return document
 
     def inject(self, substitutions: 'Any') -> None:

@@ -9,7 +9,7 @@ from tuxcare_lib import enrolment, executor, journal, lock, messages, registrati
 from tuxcare_lib.catalogue import Catalogue
 from tuxcare_lib.cli import Options
 from tuxcare_lib.console import Console
-from tuxcare_lib.errors import FileSystemError, RecoveryError, ServiceError, StateError
+from tuxcare_lib.errors import FileSystemError, RecoveryError, ServiceError, StateError, UsageError
 from tuxcare_lib.host import REGISTRATION, SEAT, STATE_FOLDER, TOKEN, Facts, Registration
 from tuxcare_lib.model import Image, Request, Response, Token
 from tuxcare_lib.rootfs import Root
@@ -34,6 +34,14 @@ class Context(NamedTuple):
     now: Callable[[], str]
     wait: bool = True
     cache: str = ''
+
+
+def side(context: Context) -> str:
+    """Who decides over a section of ours that was edited: 'ours', 'theirs', or '' for nobody. Raises UsageError for both."""
+    chosen = [name for name in ('ours', 'theirs') if context.options.flag(name)]
+    if len(chosen) > 1:
+        raise UsageError('--ours and --theirs exclude each other.', 'Decide for one.')
+    return ''.join(chosen)
 
 
 def intact(facts: Facts) -> None:

@@ -4,7 +4,7 @@
 from typing import Dict, List, NamedTuple, Optional
 
 from tuxcare_lib import facts as gathering
-from tuxcare_lib import journal, messages, pin, planner, policy, repofile
+from tuxcare_lib import journal, messages, pin, planner, policy, repofile, restoration
 from tuxcare_lib.commands import Context
 from tuxcare_lib.errors import NotRegisteredError, StateError
 from tuxcare_lib.host import MARKER, RELEASEVER, REPOSITORY_FOLDERS, SEAT, TOKEN, TUXCARE_REPO, Facts, Registration
@@ -47,7 +47,7 @@ def _record(context: Context, facts: Facts) -> List[Finding]:
     """What `recover` would put back: our record, the variable, the marker, tuxcare.repo."""
     found = [Finding('record', facts.damage, messages.RECOVER_HINT if facts.survivor else messages.ANEW)] if facts.damage else []
     try:
-        changes = planner.mended(facts, context.catalogue, context.settings)
+        changes = restoration.mended(facts, context.catalogue, context.settings)
     except StateError as error:
         return found or [Finding('record', error.message, error.remedy)]
     whole = {change.path: change for change in changes}
@@ -76,7 +76,7 @@ def _repository_files(context: Context, facts: Facts, record: Registration) -> L
     findings = [Finding('repository-file', '{}.'.format(problem), 'Mend or move the file.') for problem in facts.problems]
     unpinned = [change.path for change in planner.switch_changes(facts, context.catalogue, context.settings)]
     findings += [Finding('unpinned', '{} follows the community\'s newest release.'.format(path), _SWITCH) for path in unpinned]
-    for change in planner.drift(facts):
+    for change in restoration.drift(facts):
         if change.path in unpinned or change.path == TUXCARE_REPO:
             continue
         if change.after is None:

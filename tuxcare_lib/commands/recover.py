@@ -3,7 +3,7 @@
 
 from typing import List
 
-from tuxcare_lib import facts as gathering, journal, lock, planner
+from tuxcare_lib import facts as gathering, journal, lock, restoration
 from tuxcare_lib.commands import Context, interruptible, settled
 from tuxcare_lib.host import BEFORE, MARKER, REGISTRATION, RELEASEVER, TOKEN, TUXCARE_REPO, Facts
 from tuxcare_lib.model import Change, Plan, Report
@@ -30,7 +30,7 @@ def run(context: Context) -> Report:
 
 def _mended(context: Context) -> List[Change]:
     facts = gathering.gather(context.root, context.architecture)
-    return planner.mended(facts, context.catalogue, context.settings) if _is_ours(facts) else []
+    return restoration.mended(facts, context.catalogue, context.settings) if _is_ours(facts) else []
 
 
 def _is_ours(facts: Facts) -> bool:

@@ -3,8 +3,8 @@
 
 from typing import List
 
-from tuxcare_lib import facts as gathering, journal, messages, planner
-from tuxcare_lib.commands import Context, exclusive, intact
+from tuxcare_lib import facts as gathering, journal, messages, planner, restoration
+from tuxcare_lib.commands import Context, exclusive, intact, side
 from tuxcare_lib.errors import DeclinedError, NotRegisteredError
 from tuxcare_lib.host import Facts
 from tuxcare_lib.model import Change, Plan, Report
@@ -36,7 +36,7 @@ def _diff(context: Context, facts: Facts) -> Report:
         host = planner.check_host(facts, context.catalogue, Wish())
         planner.check_repositories(facts, context.catalogue, host.family)
     changes = planner.switch_changes(facts, context.catalogue, context.settings)
-    drift = planner.drift(facts)
+    drift = restoration.drift(facts)
     lines = [line for change in changes for line in change_lines(change)]
     for change in drift:
         lines += ['{}: lines of dnf tuxcare were edited since they were written:'.format(change.path)] + change_lines(change)
@@ -49,7 +49,7 @@ def _changes(context: Context, facts: Facts, word: str) -> List[Change]:
     assert facts.registration is not None
     planner.check_readable(facts)
     if word == 'revert':
-        return planner.reverted_changes(facts, facts.registration)
+        return restoration.reverted_changes(facts, facts.registration, side(context))
     return planner.switched_again(facts, context.catalogue, context.settings, facts.registration)
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`dnf tuxcare unregister`: the seat given back, then every file as it was before. Packages stay."""
 
-from tuxcare_lib import enrolment, executor, facts as gathering, journal, messages, planner
-from tuxcare_lib.commands import Context, distrust, exclusive, intact
+from tuxcare_lib import enrolment, executor, facts as gathering, journal, messages, restoration
+from tuxcare_lib.commands import Context, distrust, exclusive, intact, side
 from tuxcare_lib.errors import ServiceError, UsageError
 from tuxcare_lib.host import STATE_FOLDER, TOKEN, Facts
 from tuxcare_lib.model import Plan, Report, Token
@@ -28,7 +28,7 @@ def run(context: Context) -> Report:
 
 
 def _dry_run(context: Context, facts: Facts) -> Report:
-    changes, notes = planner.unregistration_changes(facts)
+    changes, notes = restoration.unregistration_changes(facts, side(context))
     requests = () if context.options.flag('local') else ('POST ' + context.settings.unregister_url,)
     return plan_report('unregister', Plan(requests, tuple(changes), notes=tuple(notes)))
 
@@ -37,7 +37,7 @@ def _unregister(context: Context) -> Report:
     facts = gathering.gather(context.root, context.architecture)
     if not facts.is_registered:
         return run(context)
-    changes, notes = planner.unregistration_changes(facts)
+    changes, notes = restoration.unregistration_changes(facts, side(context))
     record = facts.registration
     local = context.options.flag('local')
 
