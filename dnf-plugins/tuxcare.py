@@ -67,8 +67,15 @@ def _is_registered(root: str, folders: 'Iterable[str]') -> bool:
     if any(os.path.lexists(os.path.join(root, sign)) for sign in _SIGNS_OF_OURS):
         return True
     places = {os.path.join(root, folder) for folder in _REPOSITORY_FOLDERS}.union(folders)
-    return any(_has_stamp(os.path.join(folder, name)) for folder in places if os.path.isdir(folder)
-               for name in os.listdir(folder) if name.endswith('.repo'))
+    return any(_has_stamp(os.path.join(folder, name)) for folder in places for name in _names(folder) if name.endswith('.repo'))
+
+
+def _names(folder: str) -> 'Iterable[str]':
+    """What cannot be listed says nothing; dnf passes it over, too."""
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return ()
 
 
 def _has_stamp(path: str) -> bool:

@@ -21,6 +21,8 @@ VENDOR = 'TuxCare'
 # Expressions are compiled where a foreign repository asks for them: five of them would take as long as all hooks together.
 _DEBUG_PACKAGE = r'-(debuginfo|debugsource|debuginfo-common(-\w+)?)\Z'
 _TAG = r'(?:[._+~^-]|^)(?:el(\d+)_(\d+)|module[_+]el(\d+)\.(\d+)|el(\d+)(?![\d_]))'
+# Our own package: a stranger's must not take the guard away.
+OWN_PACKAGE = 'dnf-plugin-tuxcare'
 _MOVES = 'it would make this host one of'
 # What dnf knows the release package of any operating system by (FACTS 3).
 RELEASE_PROVIDES = ('system-release', 'redhat-release')
@@ -206,6 +208,12 @@ class Package:
         self.obsoletes = list(obsoletes)
         self.provides = list(provides)
         self.conflicts = list(conflicts)
+
+
+def protector(name: str, vendor: 'Optional[str]', package: Package) -> 'Optional[str]':
+    """The vendor that an installed package counts as when `package` would replace it: ours is held against other vendors, too."""
+    same = package.name == OWN_PACKAGE and (package.vendor or '') == (vendor or '')
+    return VENDOR if name == OWN_PACKAGE and not same else vendor
 
 
 def is_os_vendor(vendor: 'Optional[str]', rules: Rules) -> bool:

@@ -22,6 +22,8 @@ _RELEASEVER = '/etc/dnf/vars/tuxcare_releasever'
 _MARKER = '/etc/tuxcare-release'
 _OWN_REPOSITORIES = '/etc/yum.repos.d/tuxcare.repo'
 _LIMIT = 1 << 24
+_KEYS = (('schema', int), ('family', str), ('product', str), ('release', str), ('pin', str), ('before', str),
+         ('repositories', list), ('reverted', bool))
 _RECOVER = 'Run `dnf tuxcare recover`.'
 _ANEW = 'Run `dnf tuxcare unregister --local`, and register again.'
 _REPLACE = 'Run `dnf tuxcare register --replace`.'
@@ -51,6 +53,9 @@ class Host:
         try:
             record = json.loads(data.decode('utf-8'))  # type: Dict[str, Any]
             schema, whole = record['schema'], record['seal'] == seal.of(record)
+            if not all(type(record[key]) is kind for key, kind in _KEYS) or not all(
+                    type(name) is str for name in record['repositories']):
+                raise ValueError('another type')
         except (ValueError, KeyError, TypeError, RecursionError):
             raise Unsafe('{} is damaged. {}'.format(_STATE, remedy))
         if schema != 1:

@@ -87,3 +87,18 @@ def test_removed_it_leaves_the_pin_to_the_files(slash_host: Host, universe: Univ
     is_done(slash_host.dnf("-y", "install", "dnf-plugin-tuxcare"))
     assert "held on 9.2" in is_done(slash_host.dnf("tuxcare", "status"))
     is_done(slash_host.dnf("tuxcare", "unregister"))
+
+
+@pytest.mark.parametrize("name, fields", [("dnf-plugin-tuxcare", {}), ("innocent", {"obsoletes": ("dnf-plugin-tuxcare",)})],
+                         ids=["same name", "obsoletes"])
+def test_a_stranger_does_not_take_the_guard_away(slash_host: Host, universe: Universe, name: str, fields: dict) -> None:
+    register(slash_host)
+    folder = slash_host.root / "srv/site"
+    folder.mkdir(parents=True)
+    file = universe.build_rpm(folder, name, "99-1", vendor="Example", **fields)
+    universe.index(folder)
+    (slash_host.root / "etc/yum.repos.d/site.repo").write_text("[site]\nname=Site\nbaseurl=file:///srv/site/\ngpgcheck=0\n")
+    is_done(slash_host.dnf("-y", "upgrade"))
+    slash_host.dnf("-y", "--nogpgcheck", "install", "/srv/site/" + file.name)
+    have = slash_host.installed()
+    assert "dnf-plugin-tuxcare-0.1.0-1.noarch" in have and not any(entry.startswith("innocent") for entry in have)

@@ -29,7 +29,8 @@ def plugin_folder() -> str:
 def test_the_places(slash_host: Host) -> None:
     listed = files(slash_host)
     library = str(Path(plugin_folder()).parent / "tuxcare_lib")
-    assert {plugin_folder() + "/tuxcare.py", plugin_folder() + "/tuxcare_sentinel.py"} <= set(listed) and library + "/__init__.py" in listed
+    assert {plugin_folder() + "/tuxcare.py", plugin_folder() + "/tuxcare_sentinel.py"} <= set(listed)
+    assert library + "/__init__.py" in listed
     assert "/usr/share/dnf-plugin-tuxcare/catalogue.conf" in listed and CONFIGURATION in listed
     assert "/etc/dnf/plugins/tuxcare.d" in listed and "/var/lib/tuxcare" in listed
     metadata = str(Path(library).parent / "dnf_plugin_tuxcare-")

@@ -329,7 +329,8 @@ def test_the_administrator_decides_a_conflict(host: Host, service: Service, side
     edited = re.sub(r"(?m)^(#tuxcare\+\n)baseurl=.*/BaseOS/\$basearch/os/$", own, text, count=1)
     assert edited != text
     (host.root / BASEOS).write_text(edited + "# mine\n")
-    refused(host.dnf("-y", "tuxcare", "unregister"), "--ours", "--theirs")
+    stopped = host.dnf("-y", "tuxcare", "unregister")
+    assert stopped.returncode == 1 and "--ours" in stopped.stderr.splitlines()[-1] and "--theirs" in stopped.stderr
     refused(host.dnf("-y", "tuxcare", "unregister", "--ours", "--theirs"), "exclude each other")
     is_done(host.dnf("-y", "tuxcare", "unregister", side))
     after = (host.root / BASEOS).read_text()

@@ -6,7 +6,7 @@ Made before rpm starts, with all it will need imported: the transaction may be r
 
 import contextlib
 import logging
-from typing import Any, Dict, Tuple
+from typing import Any, Dict, Set, Tuple
 
 from tuxcare_lib import configuration, facts as gathering, journal, lock, planner
 from tuxcare_lib.adapter.guard import Guard
@@ -43,20 +43,21 @@ class Aftermath:
         """Heal and follow, in one journaled change."""
         after = self._repository_files()
         written = {path for path, state in after.items() if self._before.get(path) != state}
+        gone = set(self._before).difference(after)
         may_move = self._guard.policy['moves_of_products'][self._guard.record['product']]
-        if not written and not may_move:
+        if not written and not gone and not may_move:
             return
         with lock.held(self._root, True, logger.warning):
             facts = gathering.gather(self._root, self._architecture)
             if facts.registration is not None and not facts.registration.reverted:
-                self._change(facts, facts.registration, written)
+                self._change(facts, facts.registration, written, gone)
 
     def _installed(self, facts: Facts, record: Registration, target: Release) -> Release:
         """The release that is installed now, where a move has arrived; what os-release says counts, if it is on the way."""
         arrived = facts.release is not None and record.release < facts.release <= target
         return facts.release if arrived and facts.release is not None else record.release
 
-    def _change(self, facts: Facts, record: Registration, written: Any) -> None:
+    def _change(self, facts: Facts, record: Registration, written: Set[str], gone: Set[str]) -> None:
         only = facts._replace(repository_files=tuple(file for file in facts.repository_files if file.path in written),
                               problems=())
         changes = []
@@ -66,6 +67,7 @@ class Aftermath:
                         if not change.path.endswith('.json')]
         followed = record._replace(pin=target, release=self._installed(facts, record, target))
         kept, healed = planner.healed(only, self._catalogue, self._settings)
+        kept = tuple(entry for entry in kept if entry.path not in gone)  # went with their package, and so does our part in them
         changes += healed
         changes += planner.recorded(facts, followed, kept)
         if changes:

@@ -65,7 +65,7 @@ class Guard:
 
     def look_at_repositories(self, base: 'dnf.Base', aloud: bool = True) -> None:
         """Before the sack: a tree past the pin is disabled; so is what needs the token where the user cannot read it."""
-        past = []
+        past, greedy = [], []
         self._trusted = set()
         for repo in base.repos.iter_enabled():
             kind = self._kind(repo)
@@ -75,7 +75,10 @@ class Guard:
                 past.append(repo)
             elif kind == pin.TRUSTED:
                 self._trusted.add(repo.id)
+            elif self.token is not None and any(self.token in url for url in _urls(repo)):
+                greedy.append(repo)
         self.disable(past, aloud)
+        self.disable(greedy, aloud, 'their addresses would give the token away')
 
     def disable(self, repos: 'List[Any]', aloud: bool = True, why: str = '') -> None:
         """Disable repositories for the rest of the process, and say so in one line with the remedy."""
@@ -119,7 +122,7 @@ class Guard:
                 for name in {package.reponame for package in packages}}
 
     def _tell(self, removed: 'List[Any]') -> None:
-        if any(package.name == 'dnf-plugin-tuxcare' for package in removed):
+        if any(package.name == pin.OWN_PACKAGE for package in removed):
             logger.warning('tuxcare: without the plugin this host stays registered, and its repository files alone hold it '
                            'on %s. `dnf tuxcare unregister` takes that back first.', self.rules.release)
         if self._is_cut_off:
@@ -137,16 +140,17 @@ class Guard:
         for package in packages:
             true = rpmdb.of_file(package.localPkg())
             same_name = rpmdb.installed(Root(base.conf.installroot), [true.package.name])
-            reason = self._verdict(base, kinds[package.reponame], package.reponame, pin.Package(
-                true.package.name, true.package.version, true.package.release, true.package.vendor,
-                true.obsoletes, true.provides, true.conflicts), removed, [other.vendor for other in same_name])
+            what = pin.Package(true.package.name, true.package.version, true.package.release, true.package.vendor,
+                               true.obsoletes, true.provides, true.conflicts)
+            reason = self._verdict(base, kinds[package.reponame], package.reponame, what, removed, [
+                pin.protector(other.name, other.vendor, what) for other in same_name])
             if true.package.nevra != str(package):
                 reason = 'its repository describes it as {}, so nothing that it says can be trusted'.format(package)
             if reason:
                 raise Past(pin.refusal(true.package.nevra, package.reponame, reason, self.rules))
 
     def _verdict(self, base: 'dnf.Base', kind: str, repository: str, what: 'Any', removed: 'List[Any]',
-                 same_name: 'Iterable[str]' = ()) -> 'Optional[str]':
+                 same_name: 'Iterable[Optional[str]]' = ()) -> 'Optional[str]':
         """Why a package may not come in; None where it may. `what` is dnf's, by the metadata, or one by its own header."""
         replaced = []  # type: List[Optional[str]]
         if kind != pin.TRUSTED:
@@ -181,12 +185,12 @@ def _installed(base: 'dnf.Base') -> 'Any':
 
 
 def _of_the_same_name(base: 'dnf.Base', what: 'Any') -> 'List[Optional[str]]':
-    return [other.vendor for other in _installed(base).filter(name=what.name)]
+    return [pin.protector(other.name, other.vendor, what) for other in _installed(base).filter(name=what.name)]
 
 
 def _obsoleted(base: 'dnf.Base', what: 'Any') -> 'List[Optional[str]]':
     """Vendors of the installed packages that a package obsoletes; rpm does that by name alone."""
-    return [other.vendor for dependency in map(str, what.obsoletes)
+    return [pin.protector(other.name, other.vendor, what) for dependency in map(str, what.obsoletes)
             for other in _installed(base).filter(name=dependency.split()[0], provides=dependency)]
 
 
@@ -195,7 +199,7 @@ def _supplanted(what: 'Any', removed: 'List[Any]') -> 'List[Optional[str]]':
     if not removed:
         return []
     names = {str(dependency).split()[0] for dependency in list(what.provides) + list(what.conflicts)}
-    return [other.vendor for other in removed if other.name in names]
+    return [pin.protector(other.name, other.vendor, what) for other in removed if other.name in names]
 
 
 def _urls(repo: 'Any') -> 'List[str]':

@@ -60,8 +60,12 @@ def _replacing(base: 'dnf.Base', repo: 'Any', verdicts: 'Dict[str, Any]', rules:
     hidden = packages.filter(nevra_strict=verdicts['hidden'])
     protected = _protected(base, rules)
     hidden = hidden.union(packages.filter(name=[package.name for package in protected]))
+    own = list(_all(base).installed().filterm(name=pin.OWN_PACKAGE))
+    if own:
+        hidden = hidden.union(packages.filter(pkg=[package for package in packages.filter(name=pin.OWN_PACKAGE)
+                                                   if pin.protector(package.name, own[0].vendor, package) == pin.VENDOR]))
     if verdicts['obsoletes']:
-        hidden = hidden.union(packages.filter(obsoletes=_all(base).filterm(pkg=protected)))
+        hidden = hidden.union(packages.filter(obsoletes=_all(base).filterm(pkg=protected + own)))
     allowed = [entry.partition('@')[0] for entry in rules.allow if entry.partition('@')[2] == repo.id]
     return hidden.difference(packages.filter(name=allowed)) if allowed else hidden
 
@@ -80,14 +84,18 @@ def _protected(base: 'dnf.Base', rules: pin.Rules) -> 'List[Any]':
 
 
 def _shadows(base: 'dnf.Base', repo: 'Any', kinds: 'Dict[Any, str]') -> bool:
-    """Whether a module stream that nobody enabled, active by the repository's own defaults, hides vetted packages (FACTS 7)."""
+    """Whether a module stream hides vetted packages (FACTS 7): one that nobody enabled, active by the repository's own defaults,
+    or a later build of a stream that the vetted repositories have.
+    """
     container = base._moduleContainer
     if container is None or not repo._repo.getMetadataPath('modules'):
         return False
-    by_default = [module for module in container.getModulePackages() if module.getRepoID() == repo.id
-                  and container.isModuleActive(module) and not container.isEnabled(module)]
-    names = {artifact.rsplit('-', 2)[0] for module in by_default for artifact in module.getArtifacts()}
     vetted = [other.id for other in base.repos.iter_enabled() if other not in kinds]
+    modules = container.getModulePackages()
+    streams = {module.getNameStream() for module in modules if module.getRepoID() in vetted}
+    active = [module for module in modules if module.getRepoID() == repo.id and container.isModuleActive(module)
+              and (module.getNameStream() in streams or not container.isEnabled(module))]
+    names = {artifact.rsplit('-', 2)[0] for module in active for artifact in module.getArtifacts()}
     return bool(base.sack.query(flags=hawkey.IGNORE_MODULAR_EXCLUDES).filterm(reponame=vetted, name=list(names)))
 
 

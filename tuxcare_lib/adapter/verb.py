@@ -83,6 +83,9 @@ class DnfVerb:
         """What follows the packages: boot loader, FIPS mode."""
         if self._prepared is None:
             return
+        if self._base.conf.downloadonly or 'test' in self._base.conf.tsflags:
+            logger.info('The packages are not installed: run `dnf tuxcare fips enable` again without that option.')
+            return
         try:
             self._present(fips_command.finish(self._context(), self._prepared))
         except TuxcareError as error:

@@ -88,7 +88,9 @@ def _next(context: Context, facts: Facts, repositories: List[Repository], mode: 
     if not facts.is_registered:
         todo.append(messages.REGISTER_HINT)
     if facts.by_vendors_tool:
-        todo.append('Set up by the vendor\'s own tool; nothing to do.')
+        loose = any(not repository.vetted and repository.enabled for repository in repositories)
+        todo.append('Set up by the vendor\'s own tool; ' + (
+            'but repositories of the community are enabled, which nothing holds.' if loose else 'nothing to do.'))
     if facts.registration and any(not repository.vetted and repository.enabled for repository in repositories):
         todo.append('Repositories of the community are enabled: run `dnf tuxcare repos switch`.')
     if mode == 'pending':
