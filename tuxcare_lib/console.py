@@ -16,11 +16,6 @@ class Console:
         self.warn = warn
         self._assume = assume
 
-    @property
-    def refuses(self) -> bool:
-        """Whether every question is answered with no (--assumeno)."""
-        return self._assume is False
-
     @staticmethod
     def is_interactive() -> bool:
         """Whether a person can answer."""

@@ -16,6 +16,9 @@ DRY_RUN = 'Dry run: nothing was changed.'
 REBOOT = 'A reboot is due: the host enters FIPS mode when it starts {kernel}.'
 KEY_ON_COMMAND_LINE = ('A licence key on the command line can be seen by every user of this host while the command runs; '
                        '--license-key-file FILE (or -) and TUXCARE_LICENSE_KEY are not.')
+LEAVES = ('This host leaves {pin}: the next `dnf upgrade` takes it to the newest minor release, which cannot be undone.{fips} '
+          'Go on?')
+FIPS_LOOSE = 'FIPS mode stays on, and nothing holds the validated packages any more.'
 SEAT_RETURNED = 'The seat was given back.'
 SEAT_TAKEN = 'The seat may still be taken at the service.'
 DRIFT = ('This host is not held on {} any more: the next `dnf upgrade` takes it to the newest minor release, '

@@ -36,7 +36,7 @@ def test_a_read_only_file_system(slash_host: Host, service: Service, folder: str
     is_done(slash_host.run(["sh", "-c", mount, folder]))
     with untouched(slash_host, service if verb == "register" else None):
         # A folder that is a mount of its own may be told as that.
-        refused(slash_host.dnf("tuxcare", verb, env=KEY), folder if folder in MOUNTED else "read-only")
+        refused(slash_host.dnf("-y", "tuxcare", verb, env=KEY), folder if folder in MOUNTED else "read-only")
     # The seat stays as long as the token does.
     assert (ESU_KEY in service.seats) == (verb == "unregister")
 

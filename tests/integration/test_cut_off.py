@@ -112,19 +112,19 @@ def test_unregister_after_the_seat_is_back(host: Host, service: Service, service
     if not service_is_there:
         service.order(Fault(Status(503), path=UNREGISTER))
         refused(host.dnf("tuxcare", "recover"), "could not be given back", status=5)
-        done = host.dnf("tuxcare", "unregister", "--local")
+        done = host.dnf("-y", "tuxcare", "unregister", "--local")
         assert is_done(done) and "may still be taken" in done.stderr
     else:
         assert "it is finished" in is_done(host.dnf("tuxcare", "recover"))
     assert not (host.root / TOKEN).exists() and same(host, before)
-    assert "not registered" in is_done(host.dnf("tuxcare", "unregister"))
+    assert "not registered" in is_done(host.dnf("-y", "tuxcare", "unregister"))
 
 
 def test_unregister_that_the_service_refuses_leaves_everything(host: Host, service: Service) -> None:
     register(host)
     before = host.snapshot()
     service.order(Fault(Status(500), path=UNREGISTER))
-    refused(host.dnf("tuxcare", "unregister"), "--local")
+    refused(host.dnf("-y", "tuxcare", "unregister"), "--local")
     assert same(host, before) and not (host.root / JOURNAL).exists() and seats(service) == 1
 
 

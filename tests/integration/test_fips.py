@@ -118,7 +118,7 @@ def test_the_repository_comes_back_disabled_by_unregister(host: Host) -> None:
     register(host)
     before = {path.name for path in (host.root / "etc/yum.repos.d").iterdir()} - {"tuxcare.repo"}
     enable(host)
-    is_done(host.dnf("tuxcare", "unregister"))
+    is_done(host.dnf("-y", "tuxcare", "unregister"))
     assert {path.name for path in (host.root / "etc/yum.repos.d").iterdir()} == before
 
 

@@ -78,7 +78,7 @@ def test_the_image_stays_within_its_release(builder: Host) -> None:
 def test_unregister_restores_the_image(builder: Host, service: Service) -> None:
     before, keys = parts(builder), image_keys(builder)
     is_done(in_image(builder, "tuxcare", "register"))
-    assert "De-registration successful" in is_done(in_image(builder, "tuxcare", "unregister"))
+    assert "De-registration successful" in is_done(in_image(builder, "-y", "tuxcare", "unregister"))
     assert parts(builder) == before and image_keys(builder) == keys and ESU_KEY not in service.seats
 
 
@@ -86,10 +86,10 @@ def test_a_registered_hosts_image_is_another_host(builder: Host, service: Servic
     register(builder)
     before = parts(builder)
     assert in_image(builder, "tuxcare", "status").returncode == 3
-    assert "Server is not registered" in is_done(in_image(builder, "tuxcare", "unregister"))
+    assert "Server is not registered" in is_done(in_image(builder, "-y", "tuxcare", "unregister"))
     is_done(in_image(builder, "tuxcare", "register"))
     assert parts(builder)[False] == before[False] and len(service.seats[ESU_KEY]) == 2
-    is_done(in_image(builder, "tuxcare", "unregister"))
+    is_done(in_image(builder, "-y", "tuxcare", "unregister"))
     assert parts(builder) == before and len(service.seats[ESU_KEY]) == 1
 
 

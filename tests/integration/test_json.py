@@ -102,14 +102,14 @@ def test_register_replaces(esu: Host) -> None:
 
 
 def test_unregister_and_again(esu: Host) -> None:
-    first = check(esu.dnf("tuxcare", "unregister", "--json"), schema="unregister")
+    first = check(esu.dnf("-y", "tuxcare", "unregister", "--json"), schema="unregister")
     assert first["changed"] is True and first["seat_returned"] is True and "/etc/tuxcare-release" in first["files"]
-    again = check(esu.dnf("tuxcare", "unregister", "--json"), schema="unregister")
+    again = check(esu.dnf("-y", "tuxcare", "unregister", "--json"), schema="unregister")
     assert again["changed"] is False
 
 
 def test_unregister_locally(esu: Host, service: Service) -> None:
-    document = check(esu.dnf("tuxcare", "unregister", "--local", "--json"), schema="unregister")
+    document = check(esu.dnf("-y", "tuxcare", "unregister", "--local", "--json"), schema="unregister")
     assert document["seat_returned"] is False and len(service.seats[ESU_KEY]) == 1
 
 
@@ -140,7 +140,7 @@ def test_status_of_a_host_of_the_vendors_tool(host: Host) -> None:
     assert document["registered_by"] == "vendor" and document["product"] is None and document["pin"] == "9.2"
     again = check(host.dnf("tuxcare", "register", "--json", env=KEY), schema="register")
     assert again["changed"] is False and again["product"] is None
-    refusal(host.dnf("tuxcare", "unregister", "--json"), "usage", "unregister")
+    refusal(host.dnf("-y", "tuxcare", "unregister", "--json"), "usage", "unregister")
 
 
 def test_fips_enable_and_what_follows(esu: Host) -> None:
@@ -288,7 +288,7 @@ def test_configuration_with_every_problem(host: Host) -> None:
 def test_conflict_with_its_diff(esu: Host) -> None:
     path = esu.root / BASEOS
     path.write_text(path.read_text().replace("#tuxcare+\nbaseurl=", "#tuxcare+\nbaseurl=http://mirror.example.com/"))
-    error = refusal(esu.dnf("tuxcare", "unregister", "--json"), "conflict", "unregister")
+    error = refusal(esu.dnf("-y", "tuxcare", "unregister", "--json"), "conflict", "unregister")
     assert "+baseurl=http://mirror.example.com/" in error["diff"]
 
 
@@ -297,8 +297,8 @@ def test_state(esu: Host) -> None:
     document = check(esu.dnf("tuxcare", "status", "--json"), schema="status")
     assert document["damage"] and document["registered"] is True and document["product"] is None
     refusal(esu.dnf("tuxcare", "repos", "switch", "--json"), "state", "repos switch")
-    refusal(esu.dnf("tuxcare", "unregister", "--json"), "state", "unregister")
-    document = check(esu.dnf("tuxcare", "unregister", "--local", "--json"), schema="unregister")
+    refusal(esu.dnf("-y", "tuxcare", "unregister", "--json"), "state", "unregister")
+    document = check(esu.dnf("-y", "tuxcare", "unregister", "--local", "--json"), schema="unregister")
     assert document["changed"] is True and "/" + BASEOS in document["files"]
 
 
@@ -327,7 +327,7 @@ def test_what_dnf_itself_ends(esu: Host, service: Service) -> None:
 
 def test_not_root(esu: Host) -> None:
     _open_to_all(esu)
-    refusal(esu.dnf("tuxcare", "unregister", "--json", user=template.USER), "error", "unregister")
+    refusal(esu.dnf("-y", "tuxcare", "unregister", "--json", user=template.USER), "error", "unregister")
 
 
 def test_registered_but_fips_declined(host: Host) -> None:

@@ -86,7 +86,7 @@ def test_removed_it_leaves_the_pin_to_the_files(slash_host: Host, universe: Univ
     assert "curl-7.76.1-23.el9_2.4.tuxcare.els1.x86_64" in slash_host.installed() and slash_host.installed() & PAST == set()
     is_done(slash_host.dnf("-y", "install", "dnf-plugin-tuxcare"))
     assert "held on 9.2" in is_done(slash_host.dnf("tuxcare", "status"))
-    is_done(slash_host.dnf("tuxcare", "unregister"))
+    is_done(slash_host.dnf("-y", "tuxcare", "unregister"))
 
 
 @pytest.mark.parametrize("name, fields", [("dnf-plugin-tuxcare", {}), ("innocent", {"obsoletes": ("dnf-plugin-tuxcare",)})],

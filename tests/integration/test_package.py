@@ -51,7 +51,7 @@ def test_it_verifies_before_and_after_use(slash_host: Host, service: Service) ->
     # The sandbox has written the fingerprint of its own signing key into the configuration.
     assert [line for line in slash_host.run(verify).stdout.splitlines() if not line.endswith(" c " + CONFIGURATION)] == []
     register(slash_host)
-    is_done(slash_host.dnf("tuxcare", "unregister"))
+    is_done(slash_host.dnf("-y", "tuxcare", "unregister"))
     assert [line for line in slash_host.run(verify).stdout.splitlines() if not line.endswith(" c " + CONFIGURATION)] == []
 
 
@@ -105,7 +105,7 @@ def test_installed_again_it_knows_the_host(slash_host: Host, package: Path, serv
     (slash_host.root / (CONFIGURATION.lstrip("/") + ".rpmsave")).unlink()
     assert before.changes(State.of(slash_host)) == {}
     assert "This server already has a TuxCare token installed" in register(slash_host)
-    is_done(slash_host.dnf("tuxcare", "unregister"))
+    is_done(slash_host.dnf("-y", "tuxcare", "unregister"))
     assert ESU_KEY not in service.seats
 
 

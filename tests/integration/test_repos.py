@@ -138,7 +138,7 @@ def test_there_and_back_again(any_host: Host, service: Service) -> None:
     is_done(any_host.dnf("tuxcare", "repos", "switch"))
     assert vetted.changes(State.of(any_host)) == {}
     assert service.requests == []
-    is_done(any_host.dnf("tuxcare", "unregister"))
+    is_done(any_host.dnf("-y", "tuxcare", "unregister"))
     assert before.changes(State.of(any_host)) == {}
 
 
@@ -146,7 +146,7 @@ def test_unregister_after_revert(host: Host) -> None:
     before = State.of(host)
     register(host)
     is_done(host.dnf("-y", "tuxcare", "repos", "revert"))
-    is_done(host.dnf("tuxcare", "unregister"))
+    is_done(host.dnf("-y", "tuxcare", "unregister"))
     assert before.changes(State.of(host)) == {}
 
 
@@ -200,7 +200,7 @@ def test_switch_takes_in_a_file_that_an_update_brought(host: Host, name: str) ->
     assert "repos switch" in is_done(host.dnf("tuxcare", "status"))
     is_done(host.dnf("tuxcare", "repos", "switch"))
     assert b"$tuxcare_releasever/$tuxcare_token/" in path.read_bytes()
-    is_done(host.dnf("tuxcare", "unregister"))
+    is_done(host.dnf("-y", "tuxcare", "unregister"))
     assert path.read_bytes() == fresh
 
 

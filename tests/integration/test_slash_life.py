@@ -44,7 +44,7 @@ def test_esu_and_fips(slash_host: Host, service: Service) -> None:
     assert [record.path for record in service.requests if record.status >= 400] == []
     assert set(configuration(slash_host)) == set(registered)
 
-    done = slash_host.dnf("tuxcare", "unregister")
+    done = slash_host.dnf("-y", "tuxcare", "unregister")
     assert "De-registration successful" in is_done(done) and own_lines(done.stderr) == []
     assert configuration(slash_host) == before and trusted_keys(slash_host) == keys
     assert ESU_KEY not in service.seats and slash_host.installed() >= {"kernel-" + KERNEL}
@@ -55,7 +55,7 @@ def test_esu_and_fips(slash_host: Host, service: Service) -> None:
 def test_a_host_that_was_let_go_drifts_again(slash_host: Host, key: str) -> None:
     register(slash_host, key=key)
     is_done(slash_host.dnf("-y", "upgrade"))
-    is_done(slash_host.dnf("tuxcare", "unregister"))
+    is_done(slash_host.dnf("-y", "tuxcare", "unregister"))
     done = slash_host.dnf("-y", "upgrade")
     assert is_done(done) and done.stderr == "" and slash_host.installed() & PAST
     assert (slash_host.root / "etc/almalinux-release").read_text() == osfiles.release_line("9.4")
@@ -67,6 +67,6 @@ def test_a_second_life(slash_host: Host, service: Service) -> None:
         register(slash_host, key=key)
         is_done(slash_host.dnf("-y", "upgrade"))
         assert slash_host.installed() & PAST == set()
-        is_done(slash_host.dnf("tuxcare", "unregister"))
+        is_done(slash_host.dnf("-y", "tuxcare", "unregister"))
         assert configuration(slash_host) == before and key not in service.seats
     assert slash_host.installed() >= FIXES

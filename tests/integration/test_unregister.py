@@ -26,7 +26,7 @@ def state(host: Host) -> State:
 
 
 def unregister(host: Host, *args: str) -> str:
-    return is_done(host.dnf("tuxcare", "unregister", *args))
+    return is_done(host.dnf("-y", "tuxcare", "unregister", *args))
 
 
 def same(before: State, host: Host) -> None:
@@ -244,13 +244,13 @@ def test_a_conflict_stops_it(host: Host, service: Service, edit: Callable[[str],
     path = host.root / BASEOS
     path.write_text(edit(path.read_text()))
     with untouched(host, service):
-        done = host.dnf("tuxcare", "unregister")
+        done = host.dnf("-y", "tuxcare", "unregister")
     assert done.returncode == 1 and "Traceback" not in done.stderr
     errors = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
     assert len(errors) == 1 and "/" + BASEOS in errors[0]
     # The diff: as it was left, as it is now.
     assert "--- /" + BASEOS in done.stderr and "+++ /" + BASEOS in done.stderr
-    told = document(host.dnf("tuxcare", "unregister", "--json"), status=1)
+    told = document(host.dnf("-y", "tuxcare", "unregister", "--json"), status=1)
     assert told["error"]["code"] == "conflict" and "--- /" + BASEOS in told["error"]["diff"]
 
 
@@ -280,7 +280,7 @@ def test_a_service_that_fails_keeps_the_host_registered(host: Host, service: Ser
     service.order(Fault(behaviour, path=UNREGISTER))
     add_settings(host, "retries = 0")
     with untouched(host):
-        refused(host.dnf("tuxcare", "unregister"), "--local")
+        refused(host.dnf("-y", "tuxcare", "unregister"), "--local")
 
 
 def test_local_cleans_up_without_the_service(host: Host, service: Service) -> None:
@@ -303,13 +303,13 @@ def test_a_token_that_the_service_does_not_know_any_more(host: Host, service: Se
 def test_dry_run_and_json(host: Host, service: Service) -> None:
     register(host)
     with untouched(host, service):
-        shown = is_done(host.dnf("tuxcare", "unregister", "--dry-run"))
+        shown = is_done(host.dnf("-y", "tuxcare", "unregister", "--dry-run"))
     assert "--- /" + BASEOS in shown and UNREGISTER in shown
-    planned = document(host.dnf("tuxcare", "unregister", "--dry-run", "--json"))
-    done = document(host.dnf("tuxcare", "unregister", "--json"))
+    planned = document(host.dnf("-y", "tuxcare", "unregister", "--dry-run", "--json"))
+    done = document(host.dnf("-y", "tuxcare", "unregister", "--json"))
     assert (done["changed"], done["registered"], done["seat_returned"]) == (True, False, True)
     assert sorted(entry["path"] for entry in planned["files"]) == done["files"]
-    again = document(host.dnf("tuxcare", "unregister", "--json"))
+    again = document(host.dnf("-y", "tuxcare", "unregister", "--json"))
     assert (again["changed"], again["registered"]) == (False, False)
 
 
@@ -339,3 +339,12 @@ def test_the_administrator_decides_a_conflict(host: Host, service: Service, side
     assert len([line for line in first if line.startswith(("baseurl", "mirrorlist"))]) == 1
     if side == "--ours":
         assert after == before + "# mine\n"
+
+
+def test_it_asks_and_says_what_follows(host: Host, service: Service) -> None:
+    register(host)
+    with untouched(host, service):
+        line = refused(host.dnf("tuxcare", "unregister"), "leaves 9.2", "cannot be undone", "no terminal")
+        assert "FIPS" not in line
+        refused(host.dnf("--assumeno", "tuxcare", "unregister"), "Nothing was changed")
+    is_done(host.dnf("-y", "tuxcare", "unregister"))

@@ -219,7 +219,7 @@ CONFIGURATIONS: Dict[str, bytes] = {
 def test_not_registered_means_never_hindered(host: Host, text: bytes, registered_once: bool) -> None:
     if registered_once:
         register(host)
-        is_done(host.dnf("tuxcare", "unregister"))
+        is_done(host.dnf("-y", "tuxcare", "unregister"))
     (host.root / "etc/dnf/plugins/tuxcare.conf").write_bytes(text)
     done = host.dnf("-y", "install", "--disablerepo=*", str(Universe.build().package("less", "590-4.el9_4")))
     assert "less-590-4.el9_4.x86_64" in host.installed(), done.stdout + done.stderr
@@ -303,7 +303,7 @@ def test_the_administrator_moves_an_essential_host(any_host: Host) -> None:
     assert document(any_host.dnf("tuxcare", "status", "--json"))["pin"] == "9.4"
     again = any_host.dnf("-y", "upgrade")
     assert "Nothing to do" in is_done(again) and again.stderr == ""
-    is_done(any_host.dnf("tuxcare", "unregister"))
+    is_done(any_host.dnf("-y", "tuxcare", "unregister"))
     assert not (any_host.root / "etc/tuxcare-release").exists()
 
 

@@ -63,7 +63,7 @@ class Demo:
         self.dnf("tuxcare", "status")
         worked = self._host.snapshot()
         self.say("And back")
-        self.dnf("tuxcare", "unregister")
+        self.dnf("-y", "tuxcare", "unregister")
         return self._verdict(fresh, registered, worked, self._host.snapshot())
 
     def _verdict(self, fresh: Dict[str, Entry], registered: Dict[str, Entry], worked: Dict[str, Entry],

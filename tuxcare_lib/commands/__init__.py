@@ -9,7 +9,7 @@ from tuxcare_lib import enrolment, executor, journal, lock, messages, registrati
 from tuxcare_lib.catalogue import Catalogue
 from tuxcare_lib.cli import Options
 from tuxcare_lib.console import Console
-from tuxcare_lib.errors import DeclinedError, FileSystemError, RecoveryError, ServiceError, StateError, UsageError
+from tuxcare_lib.errors import FileSystemError, RecoveryError, ServiceError, StateError, UsageError
 from tuxcare_lib.host import REGISTRATION, SEAT, STATE_FOLDER, TOKEN, Facts, Registration
 from tuxcare_lib.model import Image, Request, Response, Token
 from tuxcare_lib.rootfs import Root
@@ -64,8 +64,6 @@ def recover_first(context: Context) -> None:
 @contextlib.contextmanager
 def exclusive(context: Context) -> Iterator[None]:
     """One command at a time; what an earlier one left half done is undone first (DESIGN 4, rule 4)."""
-    if context.console.refuses:
-        raise DeclinedError('Nothing was changed: --assumeno.', '--dry-run shows what would be.')
     with lock.held(context.root, context.wait, context.console.warn), interruptible():
         for line in settled(context):
             context.console.warn(line)

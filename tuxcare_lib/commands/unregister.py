@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """`dnf tuxcare unregister`: the seat given back, then every file as it was before. Packages stay."""
 
-from tuxcare_lib import enrolment, executor, facts as gathering, journal, messages, restoration
+from typing import List
+
+from tuxcare_lib import boot, enrolment, executor, facts as gathering, fips, journal, messages, restoration
 from tuxcare_lib.commands import Context, distrust, exclusive, intact, side
-from tuxcare_lib.errors import ServiceError, UsageError
+from tuxcare_lib.errors import DeclinedError, ServiceError, UsageError
 from tuxcare_lib.host import STATE_FOLDER, TOKEN, Facts
 from tuxcare_lib.model import Plan, Report, Token
 from tuxcare_lib.report import plan_report
@@ -23,8 +25,13 @@ def run(context: Context) -> Report:
         intact(facts)
     if context.options.flag('dry_run'):
         return _dry_run(context, facts)
+    restoration.unregistration_changes(facts, side(context))  # a conflict is told before anybody is asked
+    loose = fips.will_be_on(boot.read(context.root))
+    pin = facts.registration.pin if facts.registration else 'its minor release'
+    if not context.console.ask(messages.LEAVES.format(pin=pin, fips=' ' + messages.FIPS_LOOSE if loose else '')):
+        raise DeclinedError('Nothing was changed.')
     with exclusive(context):
-        return _unregister(context)
+        return _unregister(context, [messages.FIPS_LOOSE] if loose else [])
 
 
 def _dry_run(context: Context, facts: Facts) -> Report:
@@ -33,11 +40,12 @@ def _dry_run(context: Context, facts: Facts) -> Report:
     return plan_report('unregister', Plan(requests, tuple(changes), notes=tuple(notes)))
 
 
-def _unregister(context: Context) -> Report:
+def _unregister(context: Context, told: List[str]) -> Report:
     facts = gathering.gather(context.root, context.architecture)
     if not facts.is_registered:
         return run(context)
     changes, notes = restoration.unregistration_changes(facts, side(context))
+    notes = told + notes
     record = facts.registration
     local = context.options.flag('local')
 
