@@ -3,7 +3,7 @@
 
 from typing import List, Tuple
 
-from tuxcare_lib import catalogue, inifile, settings, sources
+from tuxcare_lib import catalogue, inifile, settings, witness
 from tuxcare_lib.catalogue import Catalogue
 from tuxcare_lib.settings import Settings
 
@@ -11,18 +11,18 @@ _DISTRUSTED = '{} (or a folder above it) can be written by others than root, so 
 
 
 def read(root: str) -> Tuple[Catalogue, Settings]:
-    """What counts for a root (see `sources`). Raises ConfigurationError with every problem."""
+    """What counts for a root (see `witness`). Raises ConfigurationError with every problem."""
     notes: List[str] = []
-    texts = [(sources.CATALOGUE, _text(sources.CATALOGUE))]
-    for addition in sources.additions(root):
-        if sources.only_root_writes(root, addition):
+    texts = [(witness.CATALOGUE, _text(witness.CATALOGUE))]
+    for addition in witness.additions(root):
+        if witness.only_root_writes(root, addition):
             texts.append((addition, _text(addition)))
         else:
             notes.append(_DISTRUSTED.format(addition, 'it is'))
     found = catalogue.read(texts)
-    path = sources.configuration(root)
+    path = witness.configuration(root)
     chosen = settings.read(_text(path) if path else None, found.service, path or settings.PATH)
-    if path and not sources.only_root_writes(root, path):
+    if path and not witness.only_root_writes(root, path):
         chosen = chosen._replace(trusted_url=(), allow=())
         notes.append(_DISTRUSTED.format(path, 'trusted_url and allow in it are'))
     return found, chosen._replace(notes=tuple(notes))

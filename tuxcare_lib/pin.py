@@ -8,6 +8,8 @@ A repository is `trusted` (all its packages), `debug` (debug and source packages
 system's tree that is not the pinned one) or `foreign` (somebody else's: only what cannot move the host).
 """
 
+import hashlib
+import json
 import re
 from urllib.parse import urlsplit
 
@@ -52,6 +54,20 @@ class Rules:
     def release(self) -> str:
         """The release as people write it."""
         return '{}.{}'.format(*self.pin)
+
+
+def digest(data: bytes) -> str:
+    """SHA-256 as 64 lower-case hex digits."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def seal(document: 'Dict[str, Any]') -> str:
+    """The checksum of a record over all of its keys but `seal`: a damaged or edited one is known as such.
+
+    No secret is in it, so it keeps no attacker out.
+    """
+    rest = {key: value for key, value in document.items() if key != 'seal'}
+    return digest(json.dumps(rest, sort_keys=True).encode('ascii'))
 
 
 def parse_release(text: str) -> 'Optional[Tuple[int, int]]':

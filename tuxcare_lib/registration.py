@@ -10,7 +10,7 @@ So an edited, cut or lost registration is noticed, and `recover` has what it is 
 import json
 from typing import Any, Dict, NamedTuple, Optional, Tuple
 
-from tuxcare_lib import seal
+from tuxcare_lib import pin
 from tuxcare_lib.errors import StateError
 from tuxcare_lib.host import BEFORE, REGISTRATION, Kept, Registration
 from tuxcare_lib.images import from_json, to_json
@@ -29,8 +29,8 @@ class Backup(NamedTuple):
 
 def render(registration: Registration, backup: bytes) -> bytes:
     """registration.json's bytes; `backup` are those of before.json."""
-    document = dict(_document(registration), before=seal.digest(backup))
-    document['seal'] = seal.of(document)
+    document = dict(_document(registration), before=pin.digest(backup))
+    document['seal'] = pin.seal(document)
     return _bytes(document)
 
 
@@ -47,7 +47,7 @@ def parse(data: bytes, backup: Optional[bytes] = None) -> Registration:
     try:
         document = json.loads(data.decode('utf-8'))
         _check_schema(document, REGISTRATION)
-        whole = document['seal'] == seal.of(document)
+        whole = document['seal'] == pin.seal(document)
         digest = document.pop('before')
         document.pop('seal')
         found = _registration(document)
@@ -55,7 +55,7 @@ def parse(data: bytes, backup: Optional[bytes] = None) -> Registration:
         raise StateError('{} is damaged.'.format(REGISTRATION), _REMEDY)
     if not whole:
         raise StateError('{} was edited.'.format(REGISTRATION), _REMEDY)
-    if backup is not None and digest != seal.digest(backup):
+    if backup is not None and digest != pin.digest(backup):
         raise StateError('{} is not the one that belongs to {}.'.format(BEFORE, REGISTRATION), _REMEDY)
     return found
 

@@ -319,7 +319,7 @@ def _removed(name: str) -> Damage:
 CODE: Dict[str, Damage] = {
     "library gone": _removed(""), "a module gone": _removed("/pin.py"), "the guard gone": _removed("/adapter/guard.py"),
     "a syntax error": lambda host: _append(host, "/pin.py", "\ndef (:\n"),
-    "NUL in a module": lambda host: _append(host, "/seal.py", "\n\0\n"),
+    "NUL in a module": lambda host: _append(host, "/adapter/guard.py", "\n\0\n"),
     "a name gone": lambda host: _append(host, "/witness.py", "\ndel Host\n"),
     "inject raises": raising("inject"), "look_at_repositories raises": raising("look_at_repositories"),
     "hide raises": raising("hide"), "check_plan raises": raising("check_plan"),

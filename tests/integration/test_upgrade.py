@@ -196,6 +196,18 @@ def test_an_exclude_does_not_hide_an_installed_package_from_the_guard(
     assert "Traceback" not in done.stderr and "rsync-3.2.3-19.el9.x86_64" in host.installed(), done.stdout
 
 
+def test_an_own_mirror_that_was_synchronized_too_far_refuses_every_plan(host: Host, service: Service, universe: Universe) -> None:
+    register(host)
+    with open(str(host.root / "etc/dnf/plugins/tuxcare.conf"), "a") as stream:
+        stream.write("[pin]\ntrusted_url = %s\n" % service.mount("/fleet/", universe.tree("almalinux/9.4/BaseOS")))
+    (host.root / "etc/yum.repos.d/fleet.repo").write_text("[fleet]\nname=F\nbaseurl=%s\ngpgcheck=0\n" % (service.url + "/fleet/"))
+    before = host.installed()
+    refused(host.dnf("-y", "upgrade", "less"), "fleet", "almalinux-release-9.4", "9.2")
+    assert host.installed() == before
+    is_done(host.dnf("-y", "--disablerepo=fleet", "upgrade", "less"))
+    assert host.installed() & PAST == set()
+
+
 @pytest.mark.parametrize("name, evr", [("almalinux-release", "9.4-1.el9"), ("wget", "1.21.1-8.el9_4"), ("zlib", "1.2.11-40.el9")])
 def test_a_package_file_past_the_pin_is_refused(host: Host, universe: Universe, name: str, evr: str) -> None:
     register(host)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.samples import TOKEN, release
-from tuxcare_lib import registration, seal
+from tuxcare_lib import pin, registration
 from tuxcare_lib.errors import StateError
 from tuxcare_lib.host import Kept, Registration
 from tuxcare_lib.model import Image
@@ -38,7 +38,7 @@ def document(**changed: Any) -> bytes:
     found: Dict[str, Any] = json.loads(registration.render(RECORD, BACKUP).decode('ascii'))
     found.update(changed)
     found = {name: value for name, value in found.items() if value is not Ellipsis}
-    return json.dumps(dict(found, seal=seal.of(found))).encode('utf-8')
+    return json.dumps(dict(found, seal=pin.seal(found))).encode('utf-8')
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import os
 
 import hawkey
 
-from tuxcare_lib import __version__, pin, sources
+from tuxcare_lib import __version__, pin, witness
 
 MYPY = False
 if MYPY:
@@ -102,8 +102,8 @@ def _shadows(base: 'dnf.Base', repo: 'Any', kinds: 'Dict[Any, str]') -> bool:
 def _verdicts(base: 'dnf.Base', repo: 'Any', rules: pin.Rules) -> 'Dict[str, Any]':
     """What is known of a repository's packages, from the cache where its metadata is the same as then."""
     key = _key(repo, rules)
-    place = sources.cache_path(base.conf.cachedir, hashlib.sha256(repo.id.encode('utf-8')).hexdigest()[:16])
-    kept = sources.read_cache(place)
+    place = witness.cache_path(base.conf.cachedir, hashlib.sha256(repo.id.encode('utf-8')).hexdigest()[:16])
+    kept = witness.read_cache(place)
     if key and isinstance(kept, dict) and kept.get('key') == key:
         return kept['verdicts']  # type: ignore[no-any-return]
     found = _looked_at(base, repo, rules)
@@ -111,7 +111,7 @@ def _verdicts(base: 'dnf.Base', repo: 'Any', rules: pin.Rules) -> 'Dict[str, Any
     if replacing > 0:
         found['reasons']['it would replace an installed package of the operating system or of TuxCare'] = replacing
     if key:
-        sources.keep_in_cache(place, {'key': key, 'repository': repo.id, 'verdicts': found})
+        witness.keep_in_cache(place, {'key': key, 'repository': repo.id, 'verdicts': found})
     return found
 
 

@@ -4,7 +4,7 @@
 import os
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
-from tuxcare_lib import boot, facts as gathering, fips, journal, messages, report, repofile, sources
+from tuxcare_lib import boot, facts as gathering, fips, journal, messages, report, repofile, witness
 from tuxcare_lib.commands import Context, check
 from tuxcare_lib.errors import NotRegisteredError
 from tuxcare_lib.fips import Boot
@@ -55,7 +55,7 @@ def _hidden(context: Context, facts: Facts) -> Dict[str, Dict[str, int]]:
         return {}
     enabled = {section.name for file in facts.repository_files for section in file.document.sections
                if repofile.is_enabled(section)}
-    return {document['repository']: document['verdicts']['reasons'] for document in sources.cached_documents(context.cache)
+    return {document['repository']: document['verdicts']['reasons'] for document in witness.cached_documents(context.cache)
             if document.get('repository') in enabled and document['verdicts']['reasons']}
 
 
