@@ -9,7 +9,7 @@ PYTEST_ARGS ?=
 BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint unit pytest py36 sandbox bench rpm clean setup
+.PHONY: help demo test lint unit pytest py36 sandbox bench bypasses rpm clean setup
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -29,6 +29,9 @@ unit: setup ## the library's unit tests alone, in seconds
 
 sandbox: setup ## the vendor's services and hosts to try commands on by hand, until Ctrl-C
 	@$(PYTHON) -m tests.sandbox.interactive
+
+bypasses: setup ## every attempt to get past the pin, with the plugin and without it, in some ten minutes; writes docs/bypasses.md
+	@$(PYTHON) -m tests.integration.bypass
 
 bench: setup ## what the plugin costs other dnf commands, in some eight minutes; writes docs/bench.md and docs/bench.svg
 	@$(PYTHON) -m tests.bench $(BENCH_ARGS)

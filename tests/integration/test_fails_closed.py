@@ -24,7 +24,7 @@ Damage = Callable[[Host], object]
 VARIABLE, TOKEN, MARKER = "etc/dnf/vars/tuxcare_releasever", "etc/dnf/vars/tuxcare_token", "etc/tuxcare-release"
 STATE, BACKUP = "var/lib/tuxcare/registration.json", "var/lib/tuxcare/before.json"
 OWN, CONFIGURATION = "etc/yum.repos.d/tuxcare.repo", "etc/dnf/plugins/tuxcare.conf"
-READING = (["list", "--installed", "bash"], ["repoquery", "bash"], ["repolist"], ["info", "bash"])
+READING = (["list", "--installed", "bash"], ["repoquery", "bash"])
 
 
 def put(name: str, data: bytes) -> Damage:
@@ -217,6 +217,15 @@ def test_a_damaged_registration(host: Host, damage: Damage, words: List[str]) ->
     mended(host, line)
     holds(host)
     is_done(host.dnf("tuxcare", "status", "--check"))
+
+
+@pytest.mark.parametrize("name", ["variable gone", "token junk", "state gone"])
+@pytest.mark.parametrize("args", [["repolist"], ["info", "bash"], ["list", "--available"], ["search", "bash"]], ids=" ".join)
+def test_other_commands_that_read(host: Host, name: str, args: List[str]) -> None:
+    register(host)
+    DAMAGES[name][0](host)
+    done = host.dnf(*args)
+    assert done.returncode == 0 and "Traceback" not in done.stderr and "Error: tuxcare" not in done.stderr, done.stderr
 
 
 @pytest.mark.parametrize("name", ["tuxcare_releasever", "tuxcare_token"])
