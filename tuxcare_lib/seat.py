@@ -8,10 +8,11 @@
 The file is 0600, and no registered host has one.
 """
 
+import contextlib
 import json
 from typing import NamedTuple, Optional
 
-from tuxcare_lib.errors import StateError
+from tuxcare_lib.errors import FileSystemError, RecoveryError, StateError
 from tuxcare_lib.host import SEAT, STATE_FOLDER
 from tuxcare_lib.model import Image, Token
 from tuxcare_lib.rootfs import Root
@@ -36,10 +37,14 @@ def image(owed: Owed) -> Image:
 
 def keep(root: Root, owed: Owed) -> Owed:
     """Write it down, durably."""
-    if root.kind(STATE_FOLDER) == '':
-        root.make_folder(STATE_FOLDER)
-        owed = owed._replace(made_folder=True)
-    root.write(SEAT, image(owed))
+    made = root.kind(STATE_FOLDER) == ''
+    owed = owed._replace(made_folder=owed.made_folder or made)
+    with contextlib.ExitStack() as stack:
+        if made:
+            stack.callback(root.remove_empty_folder, STATE_FOLDER)
+            root.make_folder(STATE_FOLDER)
+        root.write(SEAT, image(owed))
+        stack.pop_all()
     return owed
 
 
@@ -61,10 +66,15 @@ def read(root: Root) -> Optional[Owed]:
 
 
 def forget(root: Root) -> None:
-    """The seat is back, or belongs to the registration."""
-    owed = root.read(SEAT)
-    root.discard_temporary(SEAT)
-    if owed is not None:
-        root.remove(SEAT)
-        if b'"made_folder": true' in owed:
-            root.remove_empty_folder(STATE_FOLDER)
+    """The seat is back, or belongs to the registration. Raises RecoveryError where the file cannot be removed."""
+    try:
+        owed = root.read(SEAT)
+        root.discard_temporary(SEAT)
+        if owed is not None:
+            root.remove(SEAT)
+            if b'"made_folder": true' in owed:
+                root.remove_empty_folder(STATE_FOLDER)
+    except FileSystemError as error:
+        if root.kind(SEAT):
+            raise RecoveryError('{} cannot be removed: {}'.format(SEAT, error.message),
+                                'Mend the cause and run `dnf tuxcare recover`.')

@@ -65,8 +65,7 @@ def recover_first(context: Context) -> None:
 def exclusive(context: Context) -> Iterator[None]:
     """One command at a time; what an earlier one left half done is undone first (DESIGN 4, rule 4)."""
     with lock.held(context.root, context.wait, context.console.warn), interruptible():
-        for line in settled(context):
-            context.console.warn(line)
+        settled(context, context.console.warn)
         yield
 
 
@@ -87,38 +86,44 @@ def _interrupt(number: int, frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def settled(context: Context) -> List[str]:
-    """Finish or undo what an earlier command left half done, files and seats. Returns what there is to say.
+def settled(context: Context, say: Callable[[str], None]) -> List[str]:
+    """Finish or undo what an earlier command left half done, files and seats. Says what it did, and returns the same.
 
-    Raises RecoveryError where that cannot be done now.
+    Each is said before the last trace of it goes, so that a kill in here leaves nothing unsaid. Raises RecoveryError where
+    something cannot be done now.
     """
     journal.sweep(context.root)
-    lines = []
+    context.root.discard_temporary(SEAT)
+    lines: List[str] = []
+
+    def told(line: str) -> None:
+        say(line)
+        lines.append(line)
+
     if journal.is_open(context.root):
         before = journal.forward(context.root)
         if before is None:
-            lines.append('`{}` was cut off; its changes were undone.'.format(journal.undo(context.root)))
+            told('`{}` was cut off; its changes were undone.'.format(journal.undo(context.root)))
         else:
-            lines.append('`dnf tuxcare unregister` was cut off; it is finished. ' + _unregistered(context, before))
+            _finish_unregistering(context, before, told)
     owed = seat.read(context.root)
     if owed is not None:
-        lines.append('A registration was cut off. ' + _returned(context, owed.token, owed.host_name))
+        told('A registration was cut off. ' + _returned(context, owed.token, owed.host_name))
         seat.forget(context.root)
     return lines
 
 
-def _unregistered(context: Context, before: Dict[str, Optional[Image]]) -> str:
+def _finish_unregistering(context: Context, before: Dict[str, Optional[Image]], told: Callable[[str], None]) -> None:
     """The end of an `unregister` whose files are all changed: the seat, and the trust in the key."""
     images = {path: before[path].data for path in (TOKEN, REGISTRATION) if before.get(path)}  # type: ignore[union-attr]
     record = registration.parse(images[REGISTRATION]) if REGISTRATION in images else None
     value = images.get(TOKEN, b'').decode('ascii', 'replace').strip()
     token = Token(value) if Token.PATTERN.match(value) else None
-    told = _returned(context, token, record.host_name if record else '')
-    notes = distrust(context, record)
+    seat_words = _returned(context, token, record.host_name if record else '')
+    told(' '.join(['`dnf tuxcare unregister` was cut off; it is finished.', seat_words] + distrust(context, record)))
     journal.commit(context.root)
     if record is None or record.made_folder:
         context.root.remove_empty_folder(STATE_FOLDER)
-    return ' '.join([told] + notes)
 
 
 def _returned(context: Context, token: Optional[Token], host_name: str) -> str:

@@ -16,16 +16,19 @@ def run(context: Context) -> Report:
         pending = journal.pending(context.root) if journal.is_open(context.root) else []
         return plan_report('recover', Plan(changes=tuple(pending or _mended(context))))
     with lock.held(context.root, context.wait, context.console.warn), interruptible():
-        lines = settled(context)
+        lines = settled(context, context.console.say)
         cleared = [path for path in (TOKEN, RELEASEVER, MARKER, TUXCARE_REPO, BEFORE, REGISTRATION) if context.root.clear(path)]
         changes = _mended(context)
         if changes:
             journal.apply(context.root, 'dnf tuxcare recover', changes)
     restored = sorted(change.path for change in changes)
-    report = lines + ['Removed what stood in its place: {}'.format(path) for path in cleared]
+    report = ['Removed what stood in its place: {}'.format(path) for path in cleared]
     report += ['Put back: {}'.format(path) for path in restored]
-    return Report(tuple(report or ['Nothing was cut off, and nothing is missing.']), {
-        'command': 'recover', 'exit_status': 0, 'changed': bool(report), 'settled': lines, 'restored': restored})
+    if not report and not lines:
+        report = ['Nothing was cut off, and nothing is missing.']
+    return Report(tuple(report), {
+        'command': 'recover', 'exit_status': 0, 'changed': bool(lines or cleared or restored), 'settled': lines,
+        'restored': restored})
 
 
 def _mended(context: Context) -> List[Change]:

@@ -108,7 +108,10 @@ class _Seat:
                 error.remedy = '{} {}'.format(error.remedy, note).strip()
             else:
                 self._context.console.warn(note)
-        seat.forget(self._context.root)
+        try:
+            seat.forget(self._context.root)
+        except RecoveryError as failed:  # what began it is told first
+            raise RecoveryError('{} {}'.format(error, failed.message), failed.remedy)
 
 
 def _settle(context: Context, facts: Facts, host: Supported, outcome: Enrolment, last: Change) -> List[Change]:
