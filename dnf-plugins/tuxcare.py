@@ -205,6 +205,8 @@ class _Hooks(object):
         if self._failure:  # no transaction will pass; what only reads goes on without the repositories that do not answer
             for repo in self.base.repos.iter_enabled():
                 repo.skip_if_unavailable = True
+                if any('$tuxcare_' in url for url in repo.baseurl):
+                    repo.disable()
 
     def sack(self) -> None:
         """Packages are known: those past the pin are hidden."""

@@ -32,7 +32,7 @@ class Console:
     def ask_person(self, question: str) -> bool:
         """As `ask`, for what -y must not decide. Raises DeclinedError where nobody can be asked."""
         if not self.is_interactive():
-            raise DeclinedError(question, 'There is no terminal to answer on.')
+            raise DeclinedError(question, 'There is no terminal to answer on; -y answers.')
         sys.stderr.write(question + ' [y/N]: ')
         sys.stderr.flush()
         return sys.stdin.readline().strip().lower() in ('y', 'yes')

@@ -143,6 +143,8 @@ def switch_changes(facts: Facts, catalogue: Catalogue, settings: Settings,
 def switched_again(facts: Facts, catalogue: Catalogue, settings: Settings, record: Registration) -> List[Change]:
     """`repos switch` on a registered host: its files on the vetted trees again, and our record of them."""
     kept, changes = healed(facts, catalogue, settings)
+    there = {file.path for file in facts.repository_files}.union(places.OWN_FILES)
+    kept = tuple(entry for entry in kept if entry.path in there)  # what somebody removed since is not ours to bring back
     return changes + recorded(facts, record._replace(reverted=False), kept)
 
 

@@ -4,14 +4,14 @@ and what of a registration is missing or damaged. Pure.
 """
 
 import re
-from typing import List, Mapping, Optional, Tuple
+from typing import List, Mapping, Optional, Set, Tuple
 
 from tuxcare_lib import host as places
 from tuxcare_lib import inifile, messages, planner, policy, repofile
 from tuxcare_lib.catalogue import Catalogue
 from tuxcare_lib.errors import ConflictError, StateError
 from tuxcare_lib.host import Facts, Kept, Registration
-from tuxcare_lib.model import Change, Image
+from tuxcare_lib.model import Change, Image, Release
 from tuxcare_lib.pin import impossible, marker_line, pinned_release
 from tuxcare_lib.settings import Settings
 
@@ -115,6 +115,28 @@ def drift(facts: Facts) -> List[Change]:
     return found
 
 
+def ours_again(facts: Facts, side: str, switched: Set[str]) -> List[Change]:
+    """`repos switch` where our own lines were edited: with side 'ours' the sections as we left them, with 'theirs' nothing.
+
+    Files of `switched` are put on the vetted trees anew anyway.
+
+    Raises ConflictError where nobody has decided.
+    """
+    changes = []
+    for change in drift(facts) if side != 'theirs' else []:
+        if change.before is None or change.after is None or change.path in switched:
+            continue
+        ours, now = (inifile.parse(inifile.decode(image.data)) for image in (change.before, change.after))
+        names = repofile.changed_marks(ours, now)
+        if side != 'ours':
+            raise ConflictError('{}: the lines of dnf tuxcare in [{}] were edited since.'.format(change.path, names[0]),
+                                'Decide: --ours puts our lines back, --theirs leaves them as they are.',
+                                planner.diff(change.path, change.before.data, change.after.data))
+        text = repofile.with_sections_of(now, ours, names).render()
+        changes.append(Change(change.path, change.after, change.after._replace(data=inifile.encode(text), mtime_ns=None)))
+    return changes
+
+
 def mended(facts: Facts, catalogue: Catalogue, settings: Settings) -> List[Change]:
     """What of a registration is missing or damaged, put back from what is whole: `recover` on a registered host.
 
@@ -124,6 +146,19 @@ def mended(facts: Facts, catalogue: Catalogue, settings: Settings) -> List[Chang
     record = facts.registration or facts.survivor
     if record is None:
         raise StateError(facts.damage, messages.ANEW)
+    held = held_on(facts, catalogue, settings, record)
+    changes = [planner.file_change(facts, places.RELEASEVER, '{}\n'.format(held).encode('ascii'))]
+    family = catalogue.families[record.family]
+    line = _whole_line(facts.images[places.MARKER]).partition('\n')[0]
+    if line not in (marker_line(family.title, record.pin), marker_line(family.title, held)):
+        changes.append(planner.file_change(facts, places.MARKER, planner.marker(family, record.pin)))
+    changes += _own_repositories(facts, catalogue, settings, record)
+    kept = facts.kept if facts.registration or facts.kept else _reconstructed(facts)
+    return [change for change in changes if change.before != change.after] + planner.recorded(facts, record, kept)
+
+
+def held_on(facts: Facts, catalogue: Catalogue, settings: Settings, record: Registration) -> Release:
+    """What a registered host is held on: the variable where that may move it, else the registration. Raises StateError."""
     document = policy.make(catalogue, settings)
     plain = {'product': record.product, 'family': record.family, 'release': str(record.release), 'pin': str(record.pin),
              'repositories': record.repositories}
@@ -135,14 +170,7 @@ def mended(facts: Facts, catalogue: Catalogue, settings: Settings) -> List[Chang
     if held is None:
         raise StateError('The registration cannot be right: {}.'.format(
             found or 'this host is past {}'.format(record.pin)), messages.ANEW)
-    changes = [planner.file_change(facts, places.RELEASEVER, '{}.{}\n'.format(*held).encode('ascii'))]
-    family = catalogue.families[record.family]
-    line = _whole_line(facts.images[places.MARKER]).partition('\n')[0]
-    if line not in (marker_line(family.title, record.pin), marker_line(family.title, '{}.{}'.format(*held))):
-        changes.append(planner.file_change(facts, places.MARKER, planner.marker(family, record.pin)))
-    changes += _own_repositories(facts, catalogue, settings, record)
-    kept = facts.kept if facts.registration or facts.kept else _reconstructed(facts)
-    return [change for change in changes if change.before != change.after] + planner.recorded(facts, record, kept)
+    return Release(*held)
 
 
 def _whole_line(image: Optional[Image]) -> str:

@@ -33,12 +33,15 @@ class Guard:
         self._is_cut_off = host.is_cut_off()
         try:
             self.record = host.record()
+            # Whatever else is damaged: what only reads goes on with the release that the registration says.
+            conf.substitutions['tuxcare_releasever'] = self.record['pin']
             self.policy = self._read_policy(root, conf)
             self.token = host.token()
             self.rules = pin.Rules(self.policy, self.record['family'], host.release(self.record, self.policy), self.token)
         except Unsafe as error:
             if self._is_cut_off:  # whatever it is, it is that operation's half
-                raise Unsafe('An operation was cut off on this host. Run `dnf tuxcare recover`. ({})'.format(error))
+                logger.debug('tuxcare: %s', error)
+                raise Unsafe('An operation was cut off on this host. Run `dnf tuxcare recover`.')
             raise
         self._kinds = {}  # type: Dict[Any, str]
         self._trusted = set()  # type: Any

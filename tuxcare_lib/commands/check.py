@@ -25,22 +25,31 @@ class Finding(NamedTuple):
 def run(context: Context) -> Report:
     """Exit status 0 where all is well, 3 on a host that is not registered, 4 where something was found."""
     facts = gathering.gather(context.root, context.architecture)
-    if not facts.is_registered:
+    if journal.is_open(context.root):  # whatever else there is, it is that operation's half
+        return _report([Finding('journal', 'An operation was cut off.', messages.RECOVER_HINT)])
+    if not facts.is_registered and not context.root.kind(SEAT):
         raise NotRegisteredError('This host is not registered.', messages.REGISTER_HINT)
     findings = [Finding('configuration', note, '') for note in context.settings.notes]
-    if journal.is_open(context.root):
-        findings.append(Finding('journal', 'An operation was cut off.', messages.RECOVER_HINT))
     if context.root.kind(SEAT):
         findings.append(Finding('seat', 'The seat of a registration that was cut off may be taken.', messages.RECOVER_HINT))
     if facts.registration is not None or facts.damage:
-        findings += _record(context, facts)
+        findings += refusals(context, facts)
     if facts.registration is not None:
-        for look in (_token, _repository_files, _leftovers, _exceptions, _key, _packages):
+        for look in (_repository_files, _leftovers, _exceptions, _key, _packages):
             findings += look(context, facts, facts.registration)
+    return _report(findings)
+
+
+def _report(findings: List[Finding]) -> Report:
     lines = tuple('{} {}'.format(finding.text, finding.remedy).strip() for finding in findings)
     return Report(lines or ('Nothing to attend to.',), {
         'command': 'status', 'check': True, 'exit_status': FOUND if findings else 0, 'registered': True,
         'findings': [finding._asdict() for finding in findings]}, FOUND if findings else 0)
+
+
+def refusals(context: Context, facts: Facts) -> List[Finding]:
+    """What the guard refuses transactions for."""
+    return _record(context, facts) + (_token(context, facts, facts.registration) if facts.registration else [])
 
 
 def _record(context: Context, facts: Facts) -> List[Finding]:
@@ -81,7 +90,7 @@ def _repository_files(context: Context, facts: Facts, record: Registration) -> L
             continue
         if change.after is None:
             findings.append(Finding('drift', '{} is gone since the host was registered.'.format(change.path),
-                                    'Put it back, or run `dnf reinstall almalinux-repos`.'))
+                                    'Put it back; where it is not needed any more, `dnf tuxcare repos switch` forgets it.'))
         else:
             findings.append(Finding('drift', '{}: a line written by dnf tuxcare was edited since.'.format(change.path),
                                     'Put it back; `dnf tuxcare repos diff` shows it.'))

@@ -5,7 +5,7 @@ from typing import List
 
 from tuxcare_lib import facts as gathering, journal, lock, restoration
 from tuxcare_lib.commands import Context, interruptible, settled
-from tuxcare_lib.host import BEFORE, MARKER, REGISTRATION, RELEASEVER, TOKEN, TUXCARE_REPO, Facts
+from tuxcare_lib.host import BEFORE, MARKER, REGISTRATION, RELEASEVER, SEAT, TOKEN, TUXCARE_REPO, Facts
 from tuxcare_lib.model import Change, Plan, Report
 from tuxcare_lib.report import plan_report
 
@@ -13,8 +13,7 @@ from tuxcare_lib.report import plan_report
 def run(context: Context) -> Report:
     """Raises RecoveryError where the way back fails as well, StateError where nothing whole is left to restore from."""
     if context.options.flag('dry_run'):
-        pending = journal.pending(context.root) if journal.is_open(context.root) else []
-        return plan_report('recover', Plan(changes=tuple(pending or _mended(context))))
+        return plan_report('recover', _plan(context))
     with lock.held(context.root, context.wait, context.console.warn), interruptible():
         lines = settled(context, context.console.say)
         cleared = [path for path in (TOKEN, RELEASEVER, MARKER, TUXCARE_REPO, BEFORE, REGISTRATION) if context.root.clear(path)]
@@ -29,6 +28,15 @@ def run(context: Context) -> Report:
     return Report(tuple(report), {
         'command': 'recover', 'exit_status': 0, 'changed': bool(lines or cleared or restored), 'settled': lines,
         'restored': restored})
+
+
+def _plan(context: Context) -> Plan:
+    give_back = () if context.options.flag('local') else ('POST ' + context.settings.unregister_url,)
+    if journal.is_open(context.root) and journal.forward(context.root) is not None:
+        return Plan(give_back, notes=('`dnf tuxcare unregister` was cut off; it is finished: the host is not held any more.',))
+    owed = give_back if context.root.kind(SEAT) else ()
+    pending = journal.pending(context.root) if journal.is_open(context.root) else []
+    return Plan(owed, tuple(pending or _mended(context)))
 
 
 def _mended(context: Context) -> List[Change]:

@@ -3,14 +3,15 @@
 
 from typing import Any, Dict, List, Optional
 
-from tuxcare_lib import enrolment, executor, facts as gathering, journal, messages, planner, report
+from tuxcare_lib import enrolment, executor, facts as gathering, journal, messages, planner, report, restoration
 from tuxcare_lib.commands import Context, exclusive, intact
 from tuxcare_lib.errors import DeclinedError, HostError, NotRegisteredError, ServiceError, UsageError
-from tuxcare_lib.host import RELEASEVER, TOKEN, Facts, Registration
+from tuxcare_lib.host import TOKEN, Facts, Registration
 from tuxcare_lib.model import Plan, Release, ReleaseEntry, Report, Token
 from tuxcare_lib.report import plan_report
 
-_CLOSES = 'A host that has left {} cannot come to {} any more without a reinstallation, and a move to {} cannot be undone.'
+_CLOSES = ('A host that has left {} cannot come to {} any more without a reinstallation; '
+           'once `dnf upgrade` has run, a move to {} cannot be undone.')
 
 
 def run(context: Context) -> Report:
@@ -27,8 +28,10 @@ def run(context: Context) -> Report:
     if context.options.flag('dry_run'):
         family = context.catalogue.families[facts.registration.family]
         url = enrolment.probe_url(context.settings, family, target, facts.registration.architecture, Token('TOKEN'))
+        closes = planner.closes_esu(context.catalogue, facts.registration, target)
         return plan_report('release', Plan(('GET ' + url,), tuple(planner.release_changes(
-            facts, context.catalogue, facts.registration, target))))
+            facts, context.catalogue, facts.registration, target)),
+            notes=(_warning(context, facts.registration, target),) if closes else ()))
     with exclusive(context):
         return _move(context, gathering.gather(context.root, context.architecture))
 
@@ -47,15 +50,16 @@ def _target(context: Context, facts: Facts, record: Registration) -> Release:
 def _reason_against(context: Context, record: Registration, target: Release) -> Optional[str]:
     """Why a registered host may not be held on a release; None where it may."""
     product = context.catalogue.products[record.product]
+    entry = context.catalogue.entry(record.family, target)
     if target in (record.release, record.pin):
         return None
+    if target < record.release:
+        return 'it runs {} already, and there is no way down'.format(record.release)
+    if entry is None or product.id not in entry.products:
+        return '{} is {} there'.format(product.title, 'planned, and not yet available,' if entry and product.id in entry.planned
+                                       else 'not available')
     if not product.moves:
         return '{} stays on {}, since there is no way back'.format(product.title, record.pin)
-    if target < record.release:
-        return 'it runs {} already, and there is no way back'.format(record.release)
-    entry = context.catalogue.entry(record.family, target)
-    if entry is None or product.id not in entry.products:
-        return '{} is not available there'.format(product.title)
     here = context.catalogue.entry(record.family, record.release)
     if here is None or target not in here.moves:
         return 'the catalogue has no move there from {}'.format(record.release)
@@ -74,16 +78,17 @@ def _moves(context: Context, record: Registration) -> List[Release]:
 
 
 def _show(context: Context, facts: Facts, record: Registration) -> Report:
+    held = restoration.held_on(facts, context.catalogue, context.settings, record)
     others = {str(entry.release): _reason_against(context, record, entry.release)
               for entry in sorted(context.catalogue.releases)
               if entry.family == record.family and entry.release not in _moves(context, record) + [record.pin]}
-    moves = ', '.join(map(str, _moves(context, record))) or 'nowhere'
+    moves = ', '.join(str(release) for release in _moves(context, record) if release != held) or 'nowhere'
     lines = report.table((
         ('Product', context.catalogue.products[record.product].title), ('Release', facts.os_title),
-        ('Held on', facts.variable(RELEASEVER) or 'nothing'), ('May move to', moves),
+        ('Held on', str(held)), ('May move to', moves),
         ('Not to', '\n'.join('{}: {}'.format(*item) for item in others.items()) or 'any other')))
     return Report(lines, {
-        'command': 'release', 'exit_status': 0, 'product': record.product, 'release': facts.version_id, 'pin': str(record.pin),
+        'command': 'release', 'exit_status': 0, 'product': record.product, 'release': facts.version_id, 'pin': str(held),
         'moves': [str(release) for release in _moves(context, record)], 'refused': others})
 
 
@@ -120,11 +125,15 @@ def _move(context: Context, facts: Facts) -> Report:
         return Report((messages.NOTHING_TO_DO,), document)
     _prove(context, facts, record, target)
     if planner.closes_esu(context.catalogue, record, target):
-        if not context.console.ask('Go on?', _CLOSES.format(
-                record.release, context.catalogue.products['esu'].title, target)):
+        if not context.console.ask('Go on?', _warning(context, record, target)):
             raise DeclinedError('Nothing was changed.')
     journal.apply(context.root, 'dnf tuxcare release', changes)
-    return Report(('This host is held on {} now. Run `dnf upgrade` to move it there.'.format(target),), document)
+    then = '' if target == facts.release else ' Run `dnf upgrade` to move it there.'
+    return Report(('This host is held on {} now.{}'.format(target, then),), document)
+
+
+def _warning(context: Context, record: Registration, target: Release) -> str:
+    return _CLOSES.format(record.release, context.catalogue.products['esu'].title, target)
 
 
 def _prove(context: Context, facts: Facts, record: Registration, target: Release) -> None:

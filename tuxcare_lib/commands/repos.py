@@ -50,7 +50,8 @@ def _changes(context: Context, facts: Facts, word: str) -> List[Change]:
     planner.check_readable(facts)
     if word == 'revert':
         return restoration.reverted_changes(facts, facts.registration, side(context))
-    return planner.switched_again(facts, context.catalogue, context.settings, facts.registration)
+    switched = planner.switched_again(facts, context.catalogue, context.settings, facts.registration)
+    return restoration.ours_again(facts, side(context), {change.path for change in switched}) + switched
 
 
 def _apply(context: Context, facts: Facts, word: str) -> Report:

@@ -4,12 +4,12 @@
 import os
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
-from tuxcare_lib import boot, facts as gathering, fips, journal, messages, report, repofile, witness
+from tuxcare_lib import boot, facts as gathering, fips, journal, messages, report, repofile, restoration, witness
 from tuxcare_lib.commands import Context, check
-from tuxcare_lib.errors import NotRegisteredError
+from tuxcare_lib.errors import NotRegisteredError, StateError
 from tuxcare_lib.fips import Boot
-from tuxcare_lib.host import RELEASEVER, Facts
-from tuxcare_lib.model import PackageSet, Report
+from tuxcare_lib.host import RELEASEVER, SEAT, Facts
+from tuxcare_lib.model import PackageSet, Release, Report
 
 
 class Repository(NamedTuple):
@@ -28,11 +28,12 @@ def run(context: Context) -> Report:
     state = boot.read(context.root)
     repositories = _repositories(context, facts)
     mode = _fips_mode(facts, context, state)
-    todo = _next(context, facts, repositories, mode)
+    held = _held(context, facts)
+    todo = _next(context, facts, repositories, mode, held)
     hidden = _hidden(context, facts)
     status = 0 if facts.is_registered else NotRegisteredError.status
-    return Report(_table(context, facts, state, repositories, hidden, mode, todo), _document(
-        facts, state, repositories, hidden, mode, todo, status), status)
+    return Report(_table(context, facts, state, repositories, hidden, mode, todo, held), _document(
+        facts, state, repositories, hidden, mode, todo, status, held), status)
 
 
 def _repositories(context: Context, facts: Facts) -> List[Repository]:
@@ -47,6 +48,16 @@ def _repositories(context: Context, facts: Facts) -> List[Repository]:
             if ours or (tree is not None and tree.name):
                 found.append(Repository(section.name, repofile.is_enabled(section), ours))
     return found
+
+
+def _held(context: Context, facts: Facts) -> Optional[Release]:
+    """What a registered host is held on; None on another one, or where that cannot be told."""
+    if facts.registration is None:
+        return None
+    try:
+        return restoration.held_on(facts, context.catalogue, context.settings, facts.registration)
+    except StateError:
+        return facts.registration.pin
 
 
 def _hidden(context: Context, facts: Facts) -> Dict[str, Dict[str, int]]:
@@ -79,12 +90,17 @@ def _fips_mode(facts: Facts, context: Context, state: Boot) -> str:
     return 'off' if wanted is not None else 'not available'
 
 
-def _next(context: Context, facts: Facts, repositories: List[Repository], mode: str) -> List[str]:
+def _next(context: Context, facts: Facts, repositories: List[Repository], mode: str,
+          held: Optional[Release]) -> List[str]:
     todo = list(context.settings.notes)
     if journal.is_open(context.root):
-        todo.append('An operation was cut off: run `dnf tuxcare recover`.')
-    if facts.damage:
-        todo.append(facts.damage + ' Run `dnf tuxcare unregister --local` and register again, or restore it from a backup.')
+        return todo + ['An operation was cut off. ' + messages.RECOVER_HINT]
+    if context.root.kind(SEAT):
+        todo.append('The seat of a registration that was cut off may be taken. ' + messages.RECOVER_HINT)
+    if facts.registration or facts.damage:
+        todo += ['{} {}'.format(finding.text, finding.remedy) for finding in check.refusals(context, facts)]
+    if facts.registration and held != facts.release:
+        todo.append('Run `dnf upgrade`: it moves this host to {}.'.format(held))
     if not facts.is_registered:
         todo.append(messages.REGISTER_HINT)
     if facts.by_vendors_tool:
@@ -101,13 +117,14 @@ def _next(context: Context, facts: Facts, repositories: List[Repository], mode: 
 
 
 def _table(context: Context, facts: Facts, state: Boot, repositories: List[Repository],
-           hidden: Dict[str, Dict[str, int]], mode: str, todo: List[str]) -> Tuple[str, ...]:
+           hidden: Dict[str, Dict[str, int]], mode: str, todo: List[str],
+           held: Optional[Release]) -> Tuple[str, ...]:
     record = facts.registration
     if record:
         registered = '{}, since {}'.format(context.catalogue.products[record.product].title, record.registered_at[:10])
     else:
         registered = 'by the vendor\'s own tool' if facts.by_vendors_tool else 'damaged' if facts.damage else 'no'
-    pin = record.pin if record else facts.variable(RELEASEVER) or None
+    pin = held or facts.variable(RELEASEVER) or None
     release = '{}, {}'.format(facts.os_title, 'held on {}'.format(pin) if pin else 'not held on a minor release')
     words = {'pending': 'off until the next boot', 'not validated': 'on, not validated',
              'unknown': 'unknown: only root can read the boot loader'}
@@ -129,7 +146,7 @@ def _repository_words(repositories: List[Repository]) -> str:
 
 
 def _document(facts: Facts, state: Boot, repositories: List[Repository], hidden: Dict[str, Dict[str, int]], mode: str,
-              todo: List[str], status: int) -> Dict[str, Any]:
+              todo: List[str], status: int, held: Optional[Release]) -> Dict[str, Any]:
     record = facts.registration
     return {
         'command': 'status', 'exit_status': status, 'registered': facts.is_registered,
@@ -137,7 +154,7 @@ def _document(facts: Facts, state: Boot, repositories: List[Repository], hidden:
         'damage': facts.damage or None,
         'product': record.product if record else None, 'registered_at': record.registered_at if record else None,
         'family': facts.os_id, 'architecture': facts.architecture, 'release': facts.version_id,
-        'pin': str(record.pin) if record else facts.variable(RELEASEVER) or None,
+        'pin': str(held) if held else facts.variable(RELEASEVER) or None,
         'repositories': [repository._asdict() for repository in repositories],
         'hidden': hidden,
         'fips': {'mode': mode, 'running_kernel': state.running_kernel, 'default_kernel': state.default_kernel,
