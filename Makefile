@@ -7,9 +7,11 @@ JOBS ?= auto
 PYTEST_ARGS ?=
 # Options of the bench: make bench BENCH_ARGS='--rounds 60', or --help for all of them
 BENCH_ARGS ?=
+# Options of the crash points: make crash CRASH_ARGS='--verb register --sample 20', or --help for all of them
+CRASH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint unit pytest py36 sandbox bench bypasses rpm clean setup
+.PHONY: help demo test lint unit pytest py36 sandbox bench bypasses crash rpm clean setup
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -35,6 +37,9 @@ bypasses: setup ## every attempt to get past the pin, with the plugin and withou
 
 bench: setup ## what the plugin costs other dnf commands, in some eight minutes; writes docs/bench.md and docs/bench.svg
 	@$(PYTHON) -m tests.bench $(BENCH_ARGS)
+
+crash: setup ## every changing verb dies, and is refused, at each of its system calls, in an hour or so; writes docs/crash.md
+	@$(PYTHON) -m tests.crash --output docs $(CRASH_ARGS)
 
 rpm: setup ## build/rpm/…/dnf-plugin-tuxcare-….rpm
 	@scripts/build-rpm

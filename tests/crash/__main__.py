@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`make crash`: all points of all verbs; prints the table, writes docs/crash.md, and ends with 1 where a half state was found."""
+
+import argparse
+import random
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Iterator, List, Optional, Sequence
+
+from tests.crash import lost, machine, points, table
+from tests.crash.injector import FAULTS
+from tests.crash.points import Allowed, Trial
+from tests.crash.scenarios import SCENARIOS, Scenario
+from tests.crash.site import Site
+from tests.sandbox.service import Service
+from tests.sandbox.universe import Universe
+
+_STEP = 25
+
+
+def main(words: Optional[Sequence[str]] = None) -> int:
+    options = _parser().parse_args(words)
+    began = time.time()
+    scenarios = [found for found in SCENARIOS if not options.verb or found.name in options.verb]
+    universe = Universe.build()
+    with tempfile.TemporaryDirectory(prefix="tuxcare-crash-") as name:
+        folder = Path(name)
+        with Service(universe, folder / "service") as service:
+            rows = [_row(Site(universe, service, _made(folder / found.prepared / found.name.replace(" ", "-"))), found, options)
+                    for found in scenarios]
+    print(table.text(rows), flush=True)
+    if options.output:
+        (options.output / "crash.md").write_text(table.markdown(rows, time.time() - began, machine.described()), encoding="utf-8")
+    return 1 if any(row.half for row in rows) else 0
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    return folder
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python3 -m tests.crash", description="Every changing verb, hurt at every point.")
+    parser.add_argument("--verb", action="append", choices=[found.name for found in SCENARIOS], help="this one alone")
+    parser.add_argument("--jobs", type=int, default=2, help="points at the same time (%(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="of the second kill and of --sample (%(default)s)")
+    parser.add_argument("--sample", type=int, metavar="N", help="no more than N points of a verb, by chance")
+    parser.add_argument("--point", type=int, metavar="N", help="this one alone")
+    parser.add_argument("--only", choices=["kills", "faults", "lost"], help="this kind of trial alone")
+    parser.add_argument("--output", type=Path, help="folder in which crash.md is written")
+    return parser
+
+
+def _row(site: Site, scenario: Scenario, options: argparse.Namespace) -> table.Row:
+    allowed = points.learn(site, scenario)
+    numbers = list(range(1, len(allowed.calls) + 1))
+    if options.point:
+        numbers = [options.point]
+    if options.sample and options.sample < len(numbers):
+        numbers = sorted(random.Random(options.seed).sample(numbers, options.sample))
+    kinds = [options.only] if options.only else ["kills", "faults", "lost"]
+    trials = _trials(site, allowed, numbers, options, kinds) if kinds != ["lost"] else ()
+    found = table.row(scenario.name, len(allowed.calls), len(numbers), trials)
+    return _with_lost(site, allowed, found, options) if "lost" in kinds else found
+
+
+def _with_lost(site: Site, allowed: Allowed, row: table.Row, options: argparse.Namespace) -> table.Row:
+    began = time.time()
+    found = lost.lost_writes(site, allowed, options.seed)
+    for line in found.wrong:
+        _say(line)
+    _say("%s: %d disks after a power cut, %.0f s" % (row.verb, found.disks, time.time() - began))
+    return row._replace(disks=found.disks, half=row.half + len(found.wrong))
+
+
+def _trials(site: Site, allowed: Allowed, numbers: List[int], options: argparse.Namespace, kinds: List[str]) -> Iterator[Trial]:
+    began = time.time()
+    faults = FAULTS if "faults" in kinds else ()
+    with ThreadPoolExecutor(options.jobs) as pool:
+        done = pool.map(lambda number: list(points.tried(site, allowed, number, options.seed, "kills" in kinds, faults)), numbers)
+        for count, trials in enumerate(done, 1):
+            for trial in trials:
+                if trial.verdict.wrong:
+                    _say(table.complaint(trial))
+                yield trial
+            if count % _STEP == 0 or count == len(numbers):
+                _say("%s: %d of %d points, %.0f s" % (allowed.scenario.name, count, len(numbers), time.time() - began))
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lost writes: what of a verb was not synced is gone, torn or out of order after a power cut, and recover has to cope."""
+
+import contextlib
+import io
+import shutil
+import time
+from pathlib import Path
+from typing import Callable, List, NamedTuple, Tuple
+
+from tests.crash.disk import Disk, write_tree
+from tests.crash.points import Allowed
+from tests.crash.site import Point, Site
+from tests.crash.state import FOLDERS, without_empty_folder
+from tuxcare_lib import standalone
+
+__all__ = ["Lost", "lost_writes"]
+
+
+class Lost(NamedTuple):
+    """How many different disks were tried, and what was wrong, each a few lines."""
+
+    disks: int
+    wrong: List[str]
+
+
+def lost_writes(site: Site, allowed: Allowed, seed: int) -> Lost:
+    """Every disk that a power cut may leave of the verb is recovered by /usr/libexec/tuxcare-recover's own function.
+
+    Files only: seats and the rpm database are not modelled. Not for several threads: standard output is redirected.
+    """
+    with site.point(allowed.scenario, allowed.taker) as point:
+        moment = point.remember()
+        owners = [point.whose_now()]
+        calls = point.run().calls
+        owners.append(point.whose_now())
+        ran_in = point.host.root
+        point.go_back(moment)
+        calls = [call._replace(fields=tuple(field.replace(str(ran_in), str(point.host.root)) for field in call.fields))
+                 for call in calls]
+        disk = Disk(point.host.root, FOLDERS, calls)
+        return _tried(allowed, point, disk, lambda text: owners[1].get(text) or owners[0].get(text, "nobody's"), seed)
+
+
+def _tried(allowed: Allowed, point: Point, disk: Disk, whose: Callable[[str], str], seed: int) -> Lost:
+    count, wrong = 0, []
+    root = point.host.root
+    whole = [without_empty_folder(end.files) for end in (allowed.before, allowed.after)]
+    for calls, tree in disk.states(seed):
+        count += 1
+        for folder in FOLDERS:
+            shutil.rmtree(str(root / folder), ignore_errors=True)
+        started = time.time_ns() - 500_000_000
+        write_tree(tree, root)
+        status, told = _recover(root)
+        found = allowed.taker.files(root, started, whose)
+        if status or without_empty_folder(found) not in whole:
+            wrong.append(_complaint(allowed, calls, found, status, told))
+    return Lost(count, wrong)
+
+
+def _recover(root: Path) -> Tuple[int, str]:
+    told = io.StringIO()
+    with contextlib.redirect_stdout(told), contextlib.redirect_stderr(told):
+        status = standalone.main(["--root", str(root), "--local"])
+    return status, told.getvalue()
+
+
+def _complaint(allowed: Allowed, calls: int, found: "dict[str, Tuple[str, ...]]", status: int, told: str) -> str:
+    ends = [whole._replace(files=found).differences(whole) for whole in (allowed.before, allowed.after)]
+    head = "HALF STATE: %s, power cut after call %d; recover: exit status %d, %s" % (
+        allowed.scenario.name, calls, status, told.strip())
+    return "\n    ".join([head, *min(ends, key=len)])

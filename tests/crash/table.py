@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The figures of a run: for the terminal, and as docs/crash.md."""
+
+from typing import Iterable, List, NamedTuple, Tuple
+
+from tests.crash.injector import FAULTS, KILL
+from tests.crash.points import KILLED_TWICE, Trial
+
+__all__ = ["Row", "complaint", "markdown", "row", "text"]
+
+
+class Row(NamedTuple):
+    """`calls` changing calls the verb makes, `points` of them were tried; the others count trials."""
+
+    verb: str
+    calls: int
+    points: int
+    kills: int
+    doubles: int
+    faults: int
+    ended_after: int
+    seats: int
+    leftovers: int
+    folders: int
+    half: int
+    disks: int = 0
+
+
+_HEADS = ("verb", "changing calls", "points", "kills", "kills twice", "faults", "ended after", "seat said", "tidied up",
+          "empty folder", "half states", "disks after a power cut")
+
+
+def row(verb: str, calls: int, points: int, trials: Iterable[Trial]) -> Row:
+    found = list(trials)
+    names = [trial.injection for trial in found]
+    verdicts = [trial.verdict for trial in found]
+    return Row(verb, calls, points, names.count(KILL.name), names.count(KILLED_TWICE),
+               sum(names.count(fault.name) for fault in FAULTS), sum(verdict.end == "after" for verdict in verdicts),
+               sum(verdict.seat for verdict in verdicts), sum(verdict.left for verdict in verdicts),
+               sum(verdict.folder for verdict in verdicts),
+               sum(bool(verdict.wrong) for verdict in verdicts))
+
+
+def complaint(trial: Trial) -> str:
+    """A half state, with all that is known of it."""
+    head = "HALF STATE: %s, %s at %d: %s" % (trial.scenario, trial.injection, trial.number, trial.call)
+    return "\n    ".join([head, *(line.replace("\n", "\n    ") for line in trial.verdict.wrong)])
+
+
+def _cells(rows: List[Row]) -> List[Tuple[str, ...]]:
+    total = Row("all", *(sum(column) for column in zip(*(tuple(row)[1:] for row in rows))))
+    return [tuple(map(str, line)) for line in [*rows, total]]
+
+
+def text(rows: List[Row]) -> str:
+    lines = [_HEADS, *_cells(rows)]
+    widths = [max(map(len, column)) for column in zip(*lines)]
+    return "\n".join("  ".join(cell.rjust(width) if place else cell.ljust(width)
+                               for place, (cell, width) in enumerate(zip(line, widths))) for line in lines)
+
+
+def markdown(rows: List[Row], seconds: float, where: List[Tuple[str, str]]) -> str:
+    """docs/crash.md. `where` is what it was run on, names and values."""
+    cells = [_HEADS, tuple("---" if place == 0 else "---:" for place in range(len(_HEADS))), *_cells(rows)]
+    table = ["| %s |" % " | ".join(line) for line in cells]
+    facts = ["| %s | %s |" % pair for pair in [*where, ("run time", "%d minutes" % round(seconds / 60))]]
+    return _PAGE.format(table="\n".join(table), facts="\n".join(facts), half=sum(row.half for row in rows))
+
+
+_PAGE = """\
+# Crash points
+
+Written by `make crash`. **Half states: {half}.** The journal is described in [architecture.md](architecture.md).
+
+{table}
+
+| run on | |
+|---|---|
+{facts}
+
+## What is done
+
+Each verb runs as a real `dnf` process on a host of its own. A small library (`tests/crash/inject.c`, by `LD_PRELOAD`; the
+product has no hook for it) counts the system calls that change something below the product's places: opening for writing,
+writing, syncing, renaming, removing, making a folder, mode, owner, extended attributes, times, links, cutting. dnf's own logs
+and caches and the files of the rpm database are not the product's and not counted. **Every** call is a point.
+
+| column | at each point |
+|---|---|
+| kills | the process is killed (SIGKILL) before the call; then `dnf tuxcare recover` |
+| kills twice | the same, with a second kill at a call of `recover` by chance (seeded), and `recover` once more |
+| faults | the call fails: EIO once, ENOSPC once, ENOSPC from there on (calls that need room), EIO from there on (all calls) |
+| ended after | how many of these trials ended as after the verb; the others ended as before it |
+| seat said | of them, a seat may be taken at the service (killed between its answer and the token on disk), and that was said |
+| tidied up | of them, the disk refused the cleaning at the end; the next `recover` did it |
+| empty folder | of them, an empty /var/lib/tuxcare was left where none was before ([files.md](files.md)); nothing reads it |
+| half states | what was neither before nor after |
+| disks after a power cut | lost writes, below |
+
+## When a state is whole
+
+Everything of /etc and /var/lib/tuxcare is as before the verb or as after it: bytes, mode, owner, extended attributes, links, and
+the time of files that the verb does not make anew. So are the keys that rpm trusts and the seats at the service, and all three
+are on the same side. The token, `registration.json` and `before.json` differ from run to run: they are compared by what they
+say. After a kill that is so once `recover` has run. After a fault it is so without it: exit status 1 means before, 0 means
+after; only after exit status 5 may `recover` be needed. There is never a traceback.
+
+## Lost writes
+
+A killed process leaves everything that it has written; a power cut does not. So the logged calls of each verb are replayed in
+memory, the power goes after each of them, and what was not synced is gone: bytes and attributes of a file that no fsync of the
+file followed (all, none or the first half of the bytes are there), names that no fsync of the folder followed (every choice of
+them, by chance where there are more than five). That is stricter than any file system in use. Each different disk is
+written and recovered by what `/usr/libexec/tuxcare-recover --local` runs, and its files are compared as above.
+"""
