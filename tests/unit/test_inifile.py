@@ -28,7 +28,7 @@ def test_pieces_of_repository_files_come_out_again(pieces: 'list[bytes]') -> Non
 
 
 @pytest.mark.skipif(not REAL_FILES, reason='no real files beside the project')
-@pytest.mark.parametrize('path', REAL_FILES, ids=lambda path: '{}/{}'.format(path.parent.name, path.name))
+@pytest.mark.parametrize('path', REAL_FILES, ids=['{}/{}'.format(path.parent.name, path.name) for path in REAL_FILES])
 def test_real_files_hold_sections_and_no_junk(path: 'object') -> None:
     data = path.read_bytes()  # type: ignore[attr-defined]
     found = inifile.parse(inifile.decode(data))

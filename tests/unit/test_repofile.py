@@ -157,7 +157,7 @@ def test_the_files_of_a_release(version: str, name: str, text: str) -> None:
 
 
 @pytest.mark.skipif(not REAL_FILES, reason='no real files beside the project')
-@pytest.mark.parametrize('path', REAL_FILES, ids=lambda path: '{}/{}'.format(path.parent.name, path.name))
+@pytest.mark.parametrize('path', REAL_FILES, ids=['{}/{}'.format(path.parent.name, path.name) for path in REAL_FILES])
 def test_real_files_there_and_back(path: 'object') -> None:
     data = path.read_bytes()  # type: ignore[attr-defined]
     document = inifile.parse(inifile.decode(data))
