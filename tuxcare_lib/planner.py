@@ -225,7 +225,7 @@ def marker(family: Family, release: Release) -> bytes:
 
 def tuxcare_repo(catalogue: Catalogue, settings: Settings, repositories: Sequence[str]) -> bytes:
     """The vendor's own repositories: those of the product that answered. The FIPS one waits for `fips enable`."""
-    blocks = ['# Written by `dnf tuxcare register`; `dnf tuxcare unregister` removes it.\n']
+    blocks = [repofile.OWN_HEAD + '; `dnf tuxcare unregister` removes it.\n']
     for entry in catalogue.repositories:
         if entry.id in repositories:
             blocks.append('\n'.join([

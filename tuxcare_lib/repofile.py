@@ -24,6 +24,8 @@ from tuxcare_lib.model import Family
 
 REMOVED = '#tuxcare- '
 ADDED = '#tuxcare+'
+# How the file with the vendor's own repositories begins.
+OWN_HEAD = '# Written by `dnf tuxcare register`'
 RELEASE_VARIABLE = '$tuxcare_releasever'
 TOKEN_VARIABLE = '$tuxcare_token'
 
@@ -219,8 +221,8 @@ def unpinnable(document: Document, families: Sequence[Family]) -> List[Tuple[int
 
 
 def is_ours(document: Document) -> bool:
-    """Whether the stamp of a switch is in the document."""
-    return any(line.startswith((REMOVED, ADDED)) for line in document.lines)
+    """Whether the stamp of a switch, or the head of our own file, is in the document."""
+    return any(line.startswith((REMOVED, ADDED, OWN_HEAD)) for line in document.lines)
 
 
 def added_lines(document: Document) -> List[str]:

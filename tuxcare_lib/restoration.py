@@ -50,7 +50,7 @@ def _without_before_image(facts: Facts, current: Mapping[str, Optional[Image]], 
     """What bears our signs and has no before-image: our marked lines are inverted, our own files removed, and it is said."""
     changes = []
     for file in facts.repository_files:
-        if file.path in current and repofile.is_ours(file.document):
+        if file.path in current and file.path != places.TUXCARE_REPO and repofile.is_ours(file.document):
             text = repofile.reverted(file.document).render()
             changes.append(Change(file.path, file.image, file.image._replace(data=inifile.encode(text), mtime_ns=None)))
             notes.append('{}: there is no before-image; the lines marked by dnf tuxcare were inverted.'.format(file.path))

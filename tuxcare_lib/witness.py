@@ -38,6 +38,7 @@ _OWN_REPOSITORIES = '/etc/yum.repos.d/tuxcare.repo'
 _LIMIT = 1 << 24
 _KEYS = (('schema', int), ('family', str), ('product', str), ('release', str), ('pin', str), ('before', str),
          ('repositories', list), ('reverted', bool))
+# Paths and remedies are those of `host` and `messages`, which cost a file each here; a test holds them equal.
 _RECOVER = 'Run `dnf tuxcare recover`.'
 _ANEW = 'Run `dnf tuxcare unregister --local`, and register again.'
 _REPLACE = 'Run `dnf tuxcare register --replace`.'
@@ -68,7 +69,7 @@ class Host:
             record = json.loads(data.decode('utf-8'))  # type: Dict[str, Any]
             schema, whole = record['schema'], record['seal'] == pin.seal(record)
             if not all(type(record[key]) is kind for key, kind in _KEYS) or not all(
-                    type(name) is str for name in record['repositories']):
+                    type(name) is str for name in record['repositories']) or not pin.parse_release(record['pin']):
                 raise ValueError('another type')
         except (ValueError, KeyError, TypeError, RecursionError):
             raise Unsafe('{} is damaged. {}'.format(_STATE, remedy))

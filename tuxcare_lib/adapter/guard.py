@@ -127,8 +127,8 @@ class Guard:
         Asked here and not of the sack: dnf's indexes are made by now, so it takes a fifth of a millisecond.
         """
         found = base.sack.query(flags=hawkey.IGNORE_EXCLUDES).filterm(name=list(self.rules.release_packages))
-        stranger = next((package for package in found
-                         if package.reponame in self._trusted and pin.moves_the_host(package, self.rules)), None)
+        strangers = [package for package in found if pin.moves_the_host(package, self.rules) and package.reponame in base.repos]
+        stranger = next((package for package in strangers if self._kind(base.repos[package.reponame]) == pin.TRUSTED), None)
         if stranger is not None:
             raise Past('{0} is trusted as a tree of {1}, and has {2}: it is that release\'s. Disable it (--disablerepo={0}), and '
                        'have the mirror synchronized to {1}.'.format(stranger.reponame, self.rules.release, stranger))

@@ -84,8 +84,8 @@ class DnfVerb:
         if self._prepared is None:
             return
         if self._base.conf.downloadonly or 'test' in self._base.conf.tsflags:
-            logger.info('The packages are not installed: run `dnf tuxcare fips enable` again without that option.')
-            return
+            raise self._fatal(CommandError('The packages are not installed (--downloadonly, tsflags=test), so FIPS mode is not '
+                                           'enabled.', 'Run `dnf tuxcare fips enable` without that option.'))
         try:
             self._present(fips_command.finish(self._context(), self._prepared))
         except TuxcareError as error:

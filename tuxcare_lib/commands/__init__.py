@@ -122,8 +122,14 @@ def _finish_unregistering(context: Context, before: Dict[str, Optional[Image]], 
     seat_words = _returned(context, token, record.host_name if record else '')
     told(' '.join(['`dnf tuxcare unregister` was cut off; it is finished.', seat_words] + distrust(context, record)))
     journal.commit(context.root)
+    remove_own_folder(context, record)
+
+
+def remove_own_folder(context: Context, record: Optional[Registration]) -> None:
+    """The folder of our state where registering made it; an empty one that stays is no reason to call a verb failed."""
     if record is None or record.made_folder:
-        context.root.remove_empty_folder(STATE_FOLDER)
+        with contextlib.suppress(FileSystemError):
+            context.root.remove_empty_folder(STATE_FOLDER)
 
 
 def _returned(context: Context, token: Optional[Token], host_name: str) -> str:

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """`dnf tuxcare unregister`: the seat given back, then every file as it was before. Packages stay."""
 
-import contextlib
 from typing import List
 
 from tuxcare_lib import boot, enrolment, executor, facts as gathering, fips, journal, messages, restoration
-from tuxcare_lib.commands import Context, distrust, exclusive, intact, side
-from tuxcare_lib.errors import DeclinedError, FileSystemError, ServiceError, UsageError
-from tuxcare_lib.host import STATE_FOLDER, TOKEN, Facts
+from tuxcare_lib.commands import Context, distrust, exclusive, intact, remove_own_folder, side
+from tuxcare_lib.errors import DeclinedError, ServiceError, UsageError
+from tuxcare_lib.host import TOKEN, Facts
 from tuxcare_lib.model import Plan, Report, Token
 from tuxcare_lib.report import plan_report
 
@@ -57,9 +56,7 @@ def _unregister(context: Context, told: List[str]) -> Report:
 
     # The seat goes last: files that cannot be changed leave it taken, and a service that refuses leaves the files.
     journal.apply(context.root, 'dnf tuxcare unregister', changes, finish, forward=True)
-    if record is None or record.made_folder:
-        with contextlib.suppress(FileSystemError):  # the host is unregistered; an empty folder is no reason to say otherwise
-            context.root.remove_empty_folder(STATE_FOLDER)
+    remove_own_folder(context, record)
     seat = messages.SEAT_TAKEN if local else messages.SEAT_RETURNED
     drift = messages.DRIFT.format(record.pin if record else 'its minor release')
     return Report((messages.DEREGISTERED, seat, drift) + tuple(notes), {
