@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Servers per module, a fresh host per test, the product as working tree and as its own package."""
 import copy
+import signal
 import subprocess
 from pathlib import Path
 from typing import Callable, Iterator, List
@@ -12,6 +13,13 @@ from tests.sandbox.service import Service
 from tests.sandbox.universe import Universe
 
 pytest.register_assert_rewrite("tests.integration.outcome")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def heard_signals() -> None:
+    """Children are to hear Ctrl-C and a lost terminal also where the tests run under nohup(1) or behind a shell's `&`."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")
