@@ -18,6 +18,8 @@ KEY_ON_COMMAND_LINE = ('A licence key on the command line can be seen by every u
                        '--license-key-file FILE (or -) and TUXCARE_LICENSE_KEY are not.')
 LEAVES = ('This host leaves {pin}: the next `dnf upgrade` takes it to the newest minor release, which cannot be undone.{fips} '
           'Go on?')
+CLOSES = ('A host that has left {} cannot come to {} any more without a reinstallation; '
+          'once `dnf upgrade` has run, a move to {} cannot be undone.')
 FIPS_LOOSE = 'FIPS mode stays on, and nothing holds the validated packages any more.'
 SEAT_RETURNED = 'The seat was given back.'
 SEAT_TAKEN = 'The seat may still be taken at the service.'

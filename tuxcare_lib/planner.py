@@ -180,9 +180,9 @@ def release_changes(facts: Facts, catalogue: Catalogue, record: Registration, ta
     return changes + recorded(facts, record._replace(pin=target), facts.kept)
 
 
-def closes_esu(catalogue: Catalogue, record: Registration, target: Release) -> bool:
+def closes_esu(catalogue: Catalogue, family: str, release: Release, target: Release) -> bool:
     """Whether a move leaves a release that ESU is available for, to one that it is not (FACTS 3: there is no way back)."""
-    here, there = (catalogue.entry(record.family, release) for release in (record.release, target))
+    here, there = (catalogue.entry(family, end) for end in (release, target))
     return bool(here and 'esu' in here.products and not (there and 'esu' in there.products))
 
 

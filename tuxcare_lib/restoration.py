@@ -140,7 +140,8 @@ def ours_again(facts: Facts, side: str, switched: Set[str]) -> List[Change]:
 def mended(facts: Facts, catalogue: Catalogue, settings: Settings) -> List[Change]:
     """What of a registration is missing or damaged, put back from what is whole: `recover` on a registered host.
 
-    The record comes back from its backup or the backup from the record; variable, marker and tuxcare.repo from the record.
+    The record comes back from its backup or the backup from the record; variable, marker and tuxcare.repo from the record; the
+    signing key's file from what was kept of it.
     Raises StateError where neither record nor backup can be read, or where they contradict the catalogue.
     """
     record = facts.registration or facts.survivor
@@ -153,6 +154,8 @@ def mended(facts: Facts, catalogue: Catalogue, settings: Settings) -> List[Chang
     if line not in (marker_line(family.title, record.pin), marker_line(family.title, held)):
         changes.append(planner.file_change(facts, places.MARKER, planner.marker(family, record.pin)))
     changes += _own_repositories(facts, catalogue, settings, record)
+    if facts.images[places.SIGNING_KEY] is None:
+        changes += [Change(places.SIGNING_KEY, None, entry.after) for entry in facts.kept if entry.path == places.SIGNING_KEY]
     kept = facts.kept if facts.registration or facts.kept else _reconstructed(facts)
     return [change for change in changes if change.before != change.after] + planner.recorded(facts, record, kept)
 

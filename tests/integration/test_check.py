@@ -55,6 +55,7 @@ FINDINGS: Dict[str, Tuple[Damage, List[str]]] = {
     "record": (edited(STATE, '"esu"', '"essential"'), []),
     "variable": (put(VARIABLE, b"9.4\n"), []),
     "own-repositories": (gone(OWN), []),
+    "signing-key-file": (gone("etc/pki/rpm-gpg/RPM-GPG-KEY-TuxCare"), []),
     "token": (gone(TOKEN), []),
     "token-permissions": (mode(TOKEN, 0o644), []),
     "marker": (gone(MARKER), []),

@@ -11,6 +11,7 @@ from tests.integration.conftest import Hosts
 from tests.integration.outcome import is_done, register
 from tests.sandbox import template
 from tests.sandbox.host import PROJECT, Host
+from tests.sandbox.licences import ESSENTIAL_KEY
 from tests.sandbox.universe import Universe
 
 # What a row prepares; gives dnf's options with which the package is tried, and where it would be installed.
@@ -139,3 +140,11 @@ def test_the_root_of_the_host_by_other_names(slash_host: Host, universe: Univers
         done = slash_host.dnf("-y", "--nogpgcheck", "--disablerepo=*", "--installroot=" + other, "install", "/srv/less.rpm")
         assert done.returncode == 1 and "past the pin" in done.stderr, (other, done.stderr)
     assert Path(slash_host.root / "etc/tuxcare-release").exists()
+
+
+def test_a_pin_that_leads_away_from_esu_is_told(host: Host) -> None:
+    done = host.dnf("-y", "tuxcare", "register", "--product", "essential", "--pin", "9.4",
+                    env={"TUXCARE_LICENSE_KEY": ESSENTIAL_KEY})
+    assert is_done(done) and "A host that has left 9.2 cannot come to Extended Security Updates any more" in done.stderr
+    is_done(host.dnf("tuxcare", "release", "9.2"))
+    assert (host.root / "etc/dnf/vars/tuxcare_releasever").read_text() == "9.2\n"

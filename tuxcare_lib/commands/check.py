@@ -7,7 +7,7 @@ from tuxcare_lib import facts as gathering
 from tuxcare_lib import journal, messages, pin, planner, policy, repofile, restoration
 from tuxcare_lib.commands import Context
 from tuxcare_lib.errors import NotRegisteredError, StateError
-from tuxcare_lib.host import MARKER, RELEASEVER, REPOSITORY_FOLDERS, SEAT, TOKEN, TUXCARE_REPO, Facts, Registration
+from tuxcare_lib.host import MARKER, RELEASEVER, REPOSITORY_FOLDERS, SEAT, SIGNING_KEY, TOKEN, TUXCARE_REPO, Facts, Registration
 from tuxcare_lib.model import Change, Report, Token
 
 FOUND = 4
@@ -138,6 +138,8 @@ def _exceptions(context: Context, facts: Facts, record: Registration) -> List[Fi
 
 def _key(context: Context, facts: Facts, record: Registration) -> List[Finding]:
     from tuxcare_lib import rpmdb
+    if facts.images[SIGNING_KEY] is None:
+        return [Finding('signing-key-file', '{} is missing.'.format(SIGNING_KEY), messages.RECOVER_HINT)]
     if rpmdb.has_key(context.root, record.signing_key):
         return []
     return [Finding('signing-key', 'The signing key {} is not in the rpm database.'.format(record.signing_key),

@@ -135,7 +135,14 @@ def _report(context: Context, host: Supported, outcome: Enrolment, paths: List[s
     return Report(tuple(lines), {
         'command': 'register', 'exit_status': 0, 'changed': True, 'registered': True, 'product': outcome.product,
         'release': str(host.entry.release), 'pin': str(host.pin), 'repositories': list(outcome.repositories),
-        'files': sorted(paths)})
+        'files': sorted(paths)}, warnings=_warnings(context, host))
+
+
+def _warnings(context: Context, host: Supported) -> Tuple[str, ...]:
+    """A --pin that leads away from ESU; until `dnf upgrade` has run, `release` moves it back."""
+    if not planner.closes_esu(context.catalogue, host.family.id, host.entry.release, host.pin):
+        return ()
+    return (messages.CLOSES.format(host.entry.release, context.catalogue.products['esu'].title, host.pin),)
 
 
 def _already(facts: Facts) -> Report:

@@ -10,9 +10,6 @@ from tuxcare_lib.host import TOKEN, Facts, Registration
 from tuxcare_lib.model import Plan, Release, ReleaseEntry, Report, Token
 from tuxcare_lib.report import plan_report
 
-_CLOSES = ('A host that has left {} cannot come to {} any more without a reinstallation; '
-           'once `dnf upgrade` has run, a move to {} cannot be undone.')
-
 
 def run(context: Context) -> Report:
     """Show, list or move. Raises NotRegisteredError, HostError (this host may not go there), DeclinedError, ServiceError."""
@@ -28,7 +25,7 @@ def run(context: Context) -> Report:
     if context.options.flag('dry_run'):
         family = context.catalogue.families[facts.registration.family]
         url = enrolment.probe_url(context.settings, family, target, facts.registration.architecture, Token('TOKEN'))
-        closes = planner.closes_esu(context.catalogue, facts.registration, target)
+        closes = _closes(context, facts.registration, target)
         return plan_report('release', Plan(('GET ' + url,), tuple(planner.release_changes(
             facts, context.catalogue, facts.registration, target)),
             notes=(_warning(context, facts.registration, target),) if closes else ()))
@@ -124,7 +121,7 @@ def _move(context: Context, facts: Facts) -> Report:
     if not changes:
         return Report((messages.NOTHING_TO_DO,), document)
     _prove(context, facts, record, target)
-    if planner.closes_esu(context.catalogue, record, target):
+    if _closes(context, record, target):
         if not context.console.ask('Go on?', _warning(context, record, target)):
             raise DeclinedError('Nothing was changed.')
     journal.apply(context.root, 'dnf tuxcare release', changes)
@@ -132,8 +129,12 @@ def _move(context: Context, facts: Facts) -> Report:
     return Report(('This host is held on {} now.{}'.format(target, then),), document)
 
 
+def _closes(context: Context, record: Registration, target: Release) -> bool:
+    return planner.closes_esu(context.catalogue, record.family, record.release, target)
+
+
 def _warning(context: Context, record: Registration, target: Release) -> str:
-    return _CLOSES.format(record.release, context.catalogue.products['esu'].title, target)
+    return messages.CLOSES.format(record.release, context.catalogue.products['esu'].title, target)
 
 
 def _prove(context: Context, facts: Facts, record: Registration, target: Release) -> None:
