@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a host boots and in which mode, read without changing anything."""
+"""What a host boots and in which mode: read without changing anything, and set by the system's own programs."""
 
-from tuxcare_lib import executor
+from typing import Callable, List, Sequence, Tuple
+
+from tuxcare_lib import executor, fips
 from tuxcare_lib.errors import CommandError, TuxcareError
-from tuxcare_lib.fips import Boot
+from tuxcare_lib.model import Boot
 from tuxcare_lib.rootfs import Root
 
 
@@ -15,6 +17,37 @@ def read(root: Root) -> Boot:
     return Boot(_first_line(root, '/proc/sys/kernel/osrelease'),
                 _first_line(root, '/proc/sys/crypto/fips_enabled') == '1',
                 default, arguments, _first_line(root, '/etc/crypto-policies/config'))
+
+
+def run(root: Root, commands: Sequence[Tuple[str, ...]], say: Callable[[str], None]) -> List[Tuple[str, ...]]:
+    """Run the programs in order, saying each. Returns them. Raises CommandError at the first that fails."""
+    for command in commands:
+        say('Running: ' + ' '.join(command))
+        executor.run(root, command)
+    return list(commands)
+
+
+def restore(root: Root, before: Boot, say: Callable[[str], None]) -> None:
+    """The next boot is as `before`. Raises CommandError, also where the boot loader does not show it then."""
+    if not run(root, fips.way_back(read(root), before), say):
+        return
+    left = fips.way_back(read(root), before)
+    if left:
+        raise CommandError('The boot loader did not take `{}`.'.format(' '.join(left[0])), 'Look at `grubby --info=DEFAULT`.')
+
+
+def enter(root: Root, kernel: str, say: Callable[[str], None]) -> List[Tuple[str, ...]]:
+    """The next boot is of this kernel image in FIPS mode. Returns what was run. Raises CommandError.
+
+    What the programs say they did is looked for in the boot loader's own entry: a silent failure would show at boot.
+    """
+    done = run(root, fips.commands(kernel, read(root)), say)
+    state = read(root)
+    if fips.commands(kernel, state):
+        raise CommandError('The boot loader did not take the change: default kernel {}, arguments {!r}, policy {}.'.format(
+            state.default_kernel or 'unknown', state.arguments, state.policy or 'unknown'),
+            'Look at `grubby --info=DEFAULT` and `fips-mode-setup --check`.')
+    return done
 
 
 def _said(root: Root, *argv: str) -> str:

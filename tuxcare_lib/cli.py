@@ -55,6 +55,9 @@ VERBS: Tuple[Verb, ...] = (
     Verb('repos', 'show or change which mirrors the operating system\'s repositories use', (
         *_SIDES, DRY_RUN._replace(help='switch and revert: print a diff of each file; change nothing'), JSON),
          ('diff', 'switch', 'revert'), changes=True, needs_root=True),
+    Verb('uninstall', 'leave FIPS mode, put the community\'s packages back, unregister', (
+        Option(('--local',), 'local', 'do not tell the service: for one that is gone, or a key that expired'),
+        *_SIDES, DRY_RUN, JSON), changes=True, needs_root=True),
     Verb('recover', 'undo a change that was cut off, put back what is missing of a registration', (
         Option(('--local',), 'local', 'leave a seat taken that cannot be given back'), DRY_RUN, JSON),
          changes=True, needs_root=True),

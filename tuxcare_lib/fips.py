@@ -4,25 +4,18 @@
 FACTS 4: enable the repository, install the set, make its kernel the default, turn the mode on, reboot.
 """
 
+import json
 import re
-from typing import AbstractSet, List, NamedTuple, Optional, Tuple
+from typing import AbstractSet, Any, Dict, List, Optional, Tuple
 
 from tuxcare_lib import host as places
 from tuxcare_lib import inifile, messages
 from tuxcare_lib.catalogue import Catalogue
-from tuxcare_lib.errors import HostError, NotRegisteredError
+from tuxcare_lib.errors import HostError, NotRegisteredError, StateError
 from tuxcare_lib.host import Facts
-from tuxcare_lib.model import Change, PackageSet, Release
+from tuxcare_lib.model import Boot, Change, Image, PackageSet, Release
 
-
-class Boot(NamedTuple):
-    """What boots, and in which mode: read from the running system and its boot loader."""
-
-    running_kernel: str
-    mode_on: bool
-    default_kernel: str
-    arguments: str
-    policy: str
+_SCHEMA = 1
 
 
 def package_set(facts: Facts, catalogue: Catalogue) -> PackageSet:
@@ -62,6 +55,11 @@ def is_fips_build(release: str) -> bool:
     return bool(re.search(r'\.tuxcare\.[0-9]+\Z', release, re.A))
 
 
+def is_vendors_build(vendor: Optional[str], release: str) -> bool:
+    """Whether a build is TuxCare's, FIPS or fix, by its vendor or its release (FACTS 3 and 4)."""
+    return 'tuxcare' in (vendor or '').lower() or '.tuxcare.' in release
+
+
 def specs(wanted: PackageSet, have: AbstractSet[Tuple[str, str]]) -> Tuple[str, ...]:
     """The packages to install, as NEVRA. `have` are the names and architectures that are installed.
 
@@ -82,10 +80,9 @@ def kernel_image(wanted: PackageSet) -> str:
     return '/boot/vmlinuz-{}-{}.{}'.format(version, release, wanted.architecture)
 
 
-def commands(wanted: PackageSet, boot: Boot) -> Tuple[Tuple[str, ...], ...]:
-    """What still has to be run, in order; nothing where the host boots into FIPS mode already."""
+def commands(image: str, boot: Boot) -> Tuple[Tuple[str, ...], ...]:
+    """What still has to be run so that a kernel image boots in FIPS mode, in order; nothing where it does already."""
     steps: List[Tuple[str, ...]] = []
-    image = kernel_image(wanted)
     if boot.default_kernel != image:
         steps.append(('grubby', '--set-default=' + image))
     if not will_be_on(boot):
@@ -93,9 +90,60 @@ def commands(wanted: PackageSet, boot: Boot) -> Tuple[Tuple[str, ...], ...]:
     return tuple(steps)
 
 
+def way_back(now: Boot, before: Boot) -> Tuple[Tuple[str, ...], ...]:
+    """What has to be run so that the next boot is as `before`; nothing where it is.
+
+    `fips-mode-setup --disable` leaves `fips=0` (and a `boot=` of its own) behind and knows no policy but DEFAULT (FACTS 4).
+    """
+    steps: List[Tuple[str, ...]] = []
+    if before.default_kernel and now.default_kernel != before.default_kernel:
+        steps.append(('grubby', '--set-default=' + before.default_kernel))
+    words, old = now.arguments.split(), before.arguments.split()
+    policy = before.policy or 'DEFAULT'
+    leaves = not will_be_on(before) and ('fips=1' in words or now.policy.startswith('FIPS'))
+    if leaves:
+        steps.append(('fips-mode-setup', '--disable'))
+    if policy != ('DEFAULT' if leaves else now.policy or 'DEFAULT'):
+        steps.append(('update-crypto-policies', '--no-reload', '--set', policy))
+    added = [word for word in words if word.startswith(('fips=', 'boot=')) and word not in old]
+    if leaves:
+        added = [word for word in added if not word.startswith('fips=')] + ([] if 'fips=0' in old else ['fips=0'])
+    if added and not will_be_on(before):
+        steps.append(('grubby', '--update-kernel=ALL', '--remove-args=' + ' '.join(sorted(added))))
+    return tuple(steps)
+
+
 def will_be_on(boot: Boot) -> bool:
     """Whether the next boot of the default kernel is in FIPS mode."""
     return 'fips=1' in boot.arguments.split() and boot.policy.startswith('FIPS')
+
+
+def remembered(data: Optional[bytes]) -> Optional[Boot]:
+    """What booted before FIPS mode was entered, as `render` wrote it; None where nothing is kept. Raises StateError."""
+    if data is None:
+        return None
+    try:
+        document: Dict[str, Any] = json.loads(data.decode('utf-8'))
+        if document['schema'] != _SCHEMA:
+            raise ValueError('another schema')
+        return boot_of(document['before'])
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise StateError('{} is damaged, so it is not known how this host booted before FIPS mode.'.format(places.FIPS_STATE),
+                         'Remove it; then the mode is left with the policy DEFAULT.')
+
+
+def boot_of(document: Dict[str, Any]) -> Boot:
+    """The boot state of a document. Raises ValueError or TypeError."""
+    found = Boot(**document)
+    if not all(isinstance(value, kind) for value, kind in zip(found, (str, bool, str, str, str))):
+        raise ValueError('no boot state')
+    return found
+
+
+def render(before: Boot) -> Image:
+    """The image of the file that remembers how the host booted before FIPS mode."""
+    document = {'schema': _SCHEMA, 'before': before._asdict()}
+    return Image((json.dumps(document, indent=1, sort_keys=True) + '\n').encode('ascii'), 0o644)
 
 
 def repository_change(facts: Facts) -> Optional[Change]:

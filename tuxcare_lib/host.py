@@ -13,6 +13,8 @@ REGISTRATION = STATE_FOLDER + '/registration.json'
 BEFORE = STATE_FOLDER + '/before.json'
 # A token whose seat is to be given back; there only while a registration is open, or after one that was cut off.
 SEAT = STATE_FOLDER + '/seat.json'
+# How the host booted before FIPS mode; there from `fips enable` until the mode is left, `unregister` lets it be.
+FIPS_STATE = STATE_FOLDER + '/fips.json'
 # dnf's own default of `reposdir`.
 REPOSITORY_FOLDERS = ('/etc/yum.repos.d', '/etc/yum/repos.d', '/etc/distro.repos.d')
 VARIABLES = '/etc/dnf/vars'

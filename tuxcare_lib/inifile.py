@@ -11,7 +11,7 @@ from typing import List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 _SECTION = re.compile(r'\[(?P<name>[^\]]*)\]\s*\Z')
 _OPTION = re.compile(r'(?P<key>[^=\s][^=]*?)\s*=\s*(?P<value>.*?)\s*\Z', re.S)
-_BYTE_ORDER_MARK = '\ufeff'
+BYTE_ORDER_MARK = '\ufeff'
 
 
 def decode(data: bytes) -> str:
@@ -77,8 +77,8 @@ class Document(NamedTuple):
 
 
 def line_end(line: str) -> str:
-    """The end of a line as it is there: CR LF, LF, or none."""
-    return line[len(line.rstrip('\r\n')):]
+    """The end of a line as it is there: CR LF, LF, or none; a lone CR ends no line."""
+    return line[len(line.rstrip('\r\n')):] if line.endswith('\n') else ''
 
 
 def split_lines(text: str) -> List[str]:
@@ -94,7 +94,7 @@ def parse(text: str) -> Document:
     junk: List[int] = []
     heads: List[Tuple[str, int, List[Option]]] = []
     for number, line in enumerate(lines):
-        bare = line.lstrip(_BYTE_ORDER_MARK) if number == 0 else line
+        bare = line.lstrip(BYTE_ORDER_MARK) if number == 0 else line
         if not bare.strip() or bare[0] in '#;':
             continue
         section = _SECTION.match(bare)

@@ -11,22 +11,28 @@ Killed before the first rename: nothing has happened. Killed between the two: `u
 Killed after the second: everything has happened. An operation that ends outside of the files (a seat given back) is marked as
 going forward before that step: killed from there on, its files are all changed, and it is finished, not undone.
 
+What is no file is written down as well: the key that becomes trusted, how the host booted, and the packages that dnf's
+transaction is to install and to erase. Packages are rpm's: `undo` leaves them alone, so it is for an operation whose packages
+are all as before; `recover` makes them so, or goes forward.
+
 The folder is 0700 and its files 0600, since a before-image may be secret.
 """
 
 import contextlib
 import json
-from typing import Any, Callable, Dict, List, Optional, Sequence
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
 
+from tuxcare_lib import boot, fips
 from tuxcare_lib.errors import FileSystemError, RecoveryError, TuxcareError
 from tuxcare_lib.host import STATE_FOLDER
 from tuxcare_lib.images import from_json, to_json
-from tuxcare_lib.model import Change, Image
+from tuxcare_lib.model import Change, Image, Work
 from tuxcare_lib.rootfs import Root
 
 _NEW, _OPEN, _DONE = (STATE_FOLDER + '/journal' + end for end in ('.new', '', '.done'))
 _LIST = '/operation.json'
 _SCHEMA = 1
+_NO_WORK = Work()
 
 
 def is_open(root: Root) -> bool:
@@ -50,7 +56,7 @@ def apply(root: Root, verb: str, changes: Sequence[Change], finish: Callable[[],
         for change in changes:
             put(root, change.path, change.after)
         if forward:
-            _mark(root, True)
+            _amend(root, forward=True)
             stack.pop_all()
             return _finish(root, finish)
         finish()
@@ -73,13 +79,15 @@ def _finish(root: Root, finish: Callable[[], None]) -> None:
                             'Mend the cause and run `dnf tuxcare recover`.')
 
 
-def begin(root: Root, verb: str, changes: Sequence[Change], imports: str = '') -> None:
-    """Write down what is there now, durably, and open the operation."""
+def begin(root: Root, verb: str, changes: Sequence[Change], imports: str = '', work: Work = _NO_WORK) -> None:
+    """Write down what is there now, durably, and open the operation. Raises FileSystemError; then nothing is open."""
     made = root.kind(STATE_FOLDER) == ''
     root.make_folder(STATE_FOLDER)
     for leftover in (_NEW, _DONE):
         root.remove_tree(leftover)
     document = {'schema': _SCHEMA, 'verb': verb, 'made_folder': made, 'forward': False, 'imports': imports,
+                'install': work.install, 'erase': work.erase, 'packages_done': work.is_done, 'kernel': work.kernel,
+                'boot': work.boot._asdict() if work.boot else None,
                 'files': [{'path': change.path, 'before': to_json(change.before)} for change in changes]}
     with contextlib.ExitStack() as stack:
         stack.callback(_abandon, root, made)
@@ -118,22 +126,25 @@ def _forget(root: Root) -> None:
         root.remove_tree(_DONE)
 
 
-def undo(root: Root) -> str:
-    """Everything back to the before-images. Returns the verb of the operation that was undone.
+def undo(root: Root, say: Callable[[str], None] = lambda line: None) -> str:
+    """Everything but packages back to what it was; `say` is told of programs that run. Returns the verb that was undone.
 
     Raises RecoveryError, with the journal kept, where that fails.
     """
     try:
-        document = json.loads((root.read(_OPEN + _LIST) or b'').decode('utf-8'))
+        document = _document(root)
         files = _files(document)
         if document['forward']:
-            _mark(root, False)  # a kill from here on has to find what it says: files half way back
+            _amend(root, forward=False)  # a kill from here on has to find what it says: files half way back
         for path, image in reversed(files):
             root.discard_temporary(path)
             if root.image(path) != image:
                 put(root, path, image)
         if document['imports']:
             _distrust(root, document['imports'])
+        before = _work(document).boot
+        if before is not None:
+            boot.restore(root, before, say)
         commit(root)
         if document['made_folder']:
             root.remove_empty_folder(STATE_FOLDER)
@@ -143,9 +154,27 @@ def undo(root: Root) -> str:
     return str(document['verb'])
 
 
-def _mark(root: Root, forward: bool) -> None:
+def _document(root: Root) -> Dict[str, Any]:
     document = json.loads((root.read(_OPEN + _LIST) or b'').decode('utf-8'))
-    root.write(_OPEN + _LIST, Image(json.dumps(dict(document, forward=forward), indent=1).encode('ascii'), 0o600))
+    if document['schema'] != _SCHEMA:
+        raise ValueError('the journal has schema {}'.format(document['schema']))
+    return dict(document)
+
+
+def _amend(root: Root, **values: Any) -> None:
+    text = json.dumps(dict(_document(root), **values), indent=1)
+    root.write(_OPEN + _LIST, Image(text.encode('ascii'), 0o600))
+
+
+def packages_are_done(root: Root) -> None:
+    """rpm has finished: from here on the operation goes forward without package work."""
+    _amend(root, packages_done=True)
+
+
+def _work(document: Dict[str, Any]) -> Work:
+    names = [tuple(str(nevra) for nevra in document[key]) for key in ('install', 'erase')]
+    return Work(names[0], names[1], None if document['boot'] is None else fips.boot_of(document['boot']),
+                str(document['kernel']), document['packages_done'] is True)
 
 
 def _distrust(root: Root, fingerprint: str) -> None:
@@ -153,11 +182,20 @@ def _distrust(root: Root, fingerprint: str) -> None:
     rpmdb.remove_key(root, fingerprint)
 
 
-def forward(root: Root) -> Optional[Dict[str, Optional[Image]]]:
-    """The before-images of an open operation that is to be finished; None for one that is to be undone. Raises RecoveryError."""
+class Open(NamedTuple):
+    """An open operation. `forward`: its files are all changed, and it is to be finished. `before` has the images, by path."""
+
+    verb: str
+    forward: bool
+    before: Dict[str, Optional[Image]]
+    work: Work
+
+
+def opened(root: Root) -> Open:
+    """The open operation. Raises RecoveryError where it cannot be read."""
     try:
-        document = json.loads((root.read(_OPEN + _LIST) or b'').decode('utf-8'))
-        return dict(_files(document)) if document['forward'] else None
+        document = _document(root)
+        return Open(str(document['verb']), document['forward'] is True, dict(_files(document)), _work(document))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise RecoveryError('The journal cannot be read: {}.'.format(error), 'Put {} back from a backup.'.format(_OPEN))
 
@@ -172,15 +210,9 @@ def sweep(root: Root) -> None:
 
 def pending(root: Root) -> List[Change]:
     """What `undo` would change, for a dry run. Raises RecoveryError where the journal cannot be read."""
-    try:
-        files = _files(json.loads((root.read(_OPEN + _LIST) or b'').decode('utf-8')))
-        found = [Change(path, root.image(path), image, secret=True) for path, image in reversed(files)]
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise RecoveryError('The journal cannot be read: {}.'.format(error), 'Put {} back from a backup.'.format(_OPEN))
+    found = [Change(path, root.image(path), image, secret=True) for path, image in reversed(list(opened(root).before.items()))]
     return [change for change in found if change.before != change.after]
 
 
 def _files(document: Dict[str, Any]) -> List[Any]:
-    if document['schema'] != _SCHEMA:
-        raise ValueError('the journal has schema {}.'.format(document['schema']))
     return [(str(entry['path']), from_json(entry['before'])) for entry in document['files']]

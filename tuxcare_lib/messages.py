@@ -25,3 +25,10 @@ SEAT_RETURNED = 'The seat was given back.'
 SEAT_TAKEN = 'The seat may still be taken at the service.'
 DRIFT = ('This host is not held on {} any more: the next `dnf upgrade` takes it to the newest minor release, '
          'which cannot be undone.')
+UNINSTALL_FIRST = ('A kernel of TuxCare\'s is running, or is the only one, and cannot be removed. First {kernel} becomes the '
+                   'default and FIPS mode is left; after a reboot `dnf tuxcare uninstall` puts {number} packages back and '
+                   'unregisters. Go on?')
+UNINSTALL_AGAIN = 'A reboot is due. Then run `dnf tuxcare uninstall` again: it puts the packages back and unregisters.'
+UNINSTALL_PACKAGES = '{number} packages of TuxCare\'s are replaced by the operating system\'s newest. Go on?'
+UNINSTALLED = 'Of TuxCare\'s packages none is left; {number} were put back to the community\'s builds, or removed.'
+UNINSTALL_PLUGIN = 'The plugin itself goes with: dnf remove dnf-plugin-tuxcare'

@@ -2,7 +2,7 @@
 """The values everything else speaks in. Immutable, without behaviour that touches the world."""
 
 import re
-from typing import Any, Dict, NamedTuple, Optional, Tuple
+from typing import AbstractSet, Any, Dict, NamedTuple, Optional, Tuple
 
 
 class Release(NamedTuple):
@@ -101,6 +101,34 @@ class PackageSet(NamedTuple):
     kernel: str
     modules: Tuple[str, ...]
     multilib: Tuple[str, ...]
+
+
+class Boot(NamedTuple):
+    """What boots, and in which mode: read from the running system and its boot loader."""
+
+    running_kernel: str
+    mode_on: bool
+    default_kernel: str
+    arguments: str
+    policy: str
+
+
+class Work(NamedTuple):
+    """What an operation changes beside files: packages as NEVRA, and `boot` as it was before (None: it stays as it is).
+
+    `kernel` is the image to be started in FIPS mode, once the packages are there; empty where the mode is not entered.
+    `is_done`: rpm has finished the packages, scriptlets included.
+    """
+
+    install: Tuple[str, ...] = ()
+    erase: Tuple[str, ...] = ()
+    boot: Optional[Boot] = None
+    kernel: str = ''
+    is_done: bool = False
+
+    def has_begun(self, installed: AbstractSet[str]) -> bool:
+        """Whether anything of the packages is not as it was before."""
+        return not installed.isdisjoint(self.install) or not set(self.erase) <= installed
 
 
 class Image(NamedTuple):

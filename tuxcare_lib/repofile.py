@@ -14,6 +14,7 @@ mirrors, on the pinned release and disabled; everything else is not ours and is 
 """
 
 import re
+from collections import Counter
 from typing import Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 from urllib.parse import urlsplit
 
@@ -232,38 +233,71 @@ def added_lines(document: Document) -> List[str]:
 
 
 def changed_marks(ours: Document, now: Document) -> List[str]:
-    """Sections in which our lines are not as in `ours`; a section that was removed as a whole took its lines with it."""
-    before, after = _marks(ours), _marks(now)
-    return [name for name in before if name in after and before[name] != after[name]]
+    """Sections in which our lines are not as in `ours`: edited, whatever the section is called now, or taken out of it.
+
+    A section that was removed as a whole took its lines with it. Lines above the first section are of the section ''.
+    """
+    before, after = dict(_marks(ours)), _marks(now)
+    there = {name for name, _ in after}
+    # What a section may have beside its own: lines of one whose header is gone.
+    loose = Counter(mark for name, marks in before.items() if name not in there for mark in marks)
+    whole = {name for name, marks in after if name in before and not Counter(before[name]) - Counter(marks)}
+    changed = [name for name, marks in after if (
+        Counter(marks) - Counter(before[name]) - loose or name not in whole if name in before
+        else marks and marks not in before.values())]
+    return list(dict.fromkeys(changed))
 
 
-def _marks(document: Document) -> Dict[str, List[str]]:
-    """By section: the lines that we put out of service, and those that we added."""
-    found = {}
-    for section in document.sections:
-        lines = [line.rstrip('\r\n') for line in document.lines[section.start:section.end]]
+def is_replaced(ours: Document, now: Document) -> bool:
+    """Whether another file stands in the place of ours (a package's, `.rpmnew`): no line of ours, and URLs of its own."""
+    marked = {name for name, marks in _marks(ours) if marks}
+    return not is_ours(now) and RELEASE_VARIABLE not in now.render() and all(
+        urls_of(section) for section in now.sections if section.name in marked)
+
+
+def _marks(document: Document) -> List[Tuple[str, List[str]]]:
+    """For each section: the lines that we put out of service, and those that we added."""
+    found = []
+    for name, start, end in _areas(document):
+        lines = [line.rstrip('\r\n') for line in document.lines[start:end]]
         removed = [line for line in lines if line.startswith(REMOVED)]
         added = [ADDED + line for before, line in zip(lines, lines[1:] + ['']) if before == ADDED]
-        found[section.name] = sorted(removed + added)
+        found.append((name, sorted(removed + added)))
     return found
 
 
+def _areas(document: Document) -> List[Tuple[str, int, int]]:
+    """Name, first line and end of each section, and of what stands above them."""
+    first = document.sections[0].start if document.sections else len(document.lines)
+    return [('', 0, first)] + [(section.name, section.start, section.end) for section in document.sections]
+
+
 def with_sections_of(document: Document, other: Document, names: Sequence[str]) -> Document:
-    """The document with the sections named as they are in another one; one that is not there goes."""
+    """The document with the sections named as they are in another one; what that one does not have stays."""
     theirs = {section.name: other.lines[section.start:section.end] for section in other.sections}
     edits: Dict[int, Sequence[str]] = {}
     for section in document.sections:
-        if section.name in names:
+        if section.name in names and section.name in theirs:
             edits.update(dict.fromkeys(range(section.start, section.end), ()))
-            edits[section.start] = theirs.get(section.name, ())
+            edits[section.start] = _fitted(theirs[section.name], document, section)
     return document.edited(edits)
+
+
+def _fitted(lines: Sequence[str], document: Document, section: Section) -> List[str]:
+    """Lines of another document in the place of a section: a byte order mark stands first, and only the last line has no end."""
+    mark = inifile.BYTE_ORDER_MARK
+    fitted = [line.lstrip(mark) for line in lines]
+    if section.start == 0 and document.lines[0].startswith(mark):
+        fitted[0] = mark + fitted[0]
+    if section.end < len(document.lines) and not inifile.line_end(fitted[-1]):
+        fitted[-1] += inifile.line_end(document.lines[section.start]) or '\n'
+    return fitted
 
 
 def without_marks(document: Document, names: Sequence[str]) -> Document:
     """The document with what is live in the sections named, without our marks and the lines that we put out of service."""
     edits: Dict[int, Sequence[str]] = {
-        number: () for section in document.sections if section.name in names
-        for number in range(section.start, section.end)
+        number: () for name, start, end in _areas(document) if name in names for number in range(start, end)
         if document.lines[number].startswith(REMOVED) or document.lines[number].rstrip('\r\n') == ADDED}
     return document.edited(edits)
 

@@ -83,12 +83,15 @@ def _restored(kept: Kept, now: Optional[Image], side: str) -> Optional[Image]:
         return metadata._replace(data=kept.before.data, mtime_ns=kept.before.mtime_ns)
     if now.data == kept.before.data or not kept.path.endswith('.repo'):
         return now
-    return metadata._replace(data=_inverted(kept, now, side), mtime_ns=None)
+    data = _inverted(kept, now, side)
+    return now if data == now.data else metadata._replace(data=data, mtime_ns=None)
 
 
 def _inverted(kept: Kept, now: Image, side: str) -> bytes:
     assert kept.after is not None and kept.before is not None
     document, ours = (inifile.parse(inifile.decode(image.data)) for image in (now, kept.after))
+    if repofile.is_replaced(ours, document):
+        return now.data
     changed = repofile.changed_marks(ours, document)
     if changed and side == 'ours':
         document = repofile.with_sections_of(document, inifile.parse(inifile.decode(kept.before.data)), changed)

@@ -9,8 +9,7 @@ import pytest
 from tests.unit.samples import almalinux, catalogue, edited, gather, registered, release
 from tuxcare_lib import fips, host
 from tuxcare_lib.errors import HostError, NotRegisteredError
-from tuxcare_lib.fips import Boot
-from tuxcare_lib.model import PackageSet
+from tuxcare_lib.model import Boot, PackageSet
 
 KERNEL = 'kernel-5.14.0-284.11.1.el9_2.tuxcare.6'
 IMAGE = '/boot/vmlinuz-5.14.0-284.11.1.el9_2.tuxcare.6.x86_64'
@@ -52,7 +51,7 @@ def test_aarch64_has_kernel_and_openssl_alone() -> None:
     (STOCK._replace(default_kernel=IMAGE, arguments='ro nofips=1 fips=10', policy='FIPS'), [ENABLE])],
     ids=['stock', 'kernel-done', 'mode-done', 'all-done', 'policy-missing', 'left-before', 'mere-substring'])
 def test_what_still_has_to_be_run(boot: Boot, commands: List[Tuple[str, str]]) -> None:
-    assert list(fips.commands(validated(), boot)) == commands
+    assert list(fips.commands(fips.kernel_image(validated()), boot)) == commands
 
 
 def test_the_kernel_as_the_boot_loader_names_it() -> None:

@@ -14,16 +14,18 @@ LAYERS = (
     ('__init__', 'messages', 'errors', 'model'),
     ('inifile', 'images', 'licence', 'rootfs', 'pin', 'cli', 'console', 'transport', 'keyring'),
     ('host', 'schema', 'repofile', 'rpmdb', 'lock', 'witness'),
-    ('catalogue', 'settings', 'registration', 'journal', 'seat'),
+    ('catalogue', 'settings', 'registration', 'seat'),
     ('policy', 'enrolment', 'facts', 'fips', 'configuration'),
     ('planner', 'executor'),
     ('report', 'boot', 'restoration'),
+    ('journal',),
     ('commands',),
     ('commands.check',),
     ('commands.register', 'commands.unregister', 'commands.status', 'commands.release', 'commands.fips', 'commands.repos',
      'commands.recover'),
+    ('commands.uninstall',),
     ('standalone', 'adapter'),
-    ('adapter.sight', 'adapter.output'),
+    ('adapter.sight', 'adapter.output', 'adapter.packages'),
     ('adapter.guard',),
     ('adapter.aftermath', 'adapter.verb'),
 )
@@ -35,7 +37,8 @@ WORLD = {'os', 'io', 'subprocess', 'socket', 'requests', 'dnf', 'rpm', 'gnupg', 
          'time', 'datetime', 'random', 'platform', 'libdnf', 'hawkey', 'glob', 'logging'}
 # Who may import a package that costs time, or that ties the library to a platform.
 ONLY_IN = {'requests': {'transport'}, 'rpm': {'rpmdb'}, 'gnupg': {'keyring'}, 'subprocess': {'executor'},
-           'dnf': {'adapter.guard', 'adapter.verb', 'plugin', 'sentinel'}, 'libdnf': {'plugin', 'adapter.guard', 'adapter.verb'},
+           'dnf': {'adapter.guard', 'adapter.verb', 'adapter.packages', 'plugin', 'sentinel'},
+           'libdnf': {'plugin', 'adapter.guard', 'adapter.verb'},
            'hawkey': {'adapter.guard', 'adapter.sight'}, 'tempfile': {'keyring'}, 'socket': set()}
 # A key file that the user names, dnf's own configuration, a private keyring, /proc, standard output, and what the guard
 # reads without the library: never a change of a file of the host's own.

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`dnf tuxcare` in dnf's phases: configure (demands), run (the verb, or marking packages), run_transaction (what follows).
+"""`dnf tuxcare` in dnf's phases: configure (demands), run (the verb, packages included).
 
-Package work is dnf's own transaction: it resolves, shows, asks, downloads and runs it.
+Package work is dnf's own transaction (`packages`), run by the verb itself: what is cut off or fails in it is told with an exit
+status of its own, which dnf's main() does not know.
 """
 
 import datetime
@@ -9,18 +10,17 @@ import importlib
 import logging
 import os
 import sys
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Callable, Dict, List, Optional, Sequence
 
-import dnf
 import dnf.exceptions
 
-from tuxcare_lib import cli, configuration
+from tuxcare_lib import cli, configuration, journal, lock
 from tuxcare_lib.adapter.output import Output
-from tuxcare_lib.commands import Context, recover_first
-from tuxcare_lib.commands import fips as fips_command
+from tuxcare_lib.adapter.packages import Operation, Transaction
+from tuxcare_lib.commands import Context, exclusive, fips, interruptible, recover, recover_first, uninstall
 from tuxcare_lib.console import Console
-from tuxcare_lib.errors import CommandError, TuxcareError, UsageError
-from tuxcare_lib.model import Report, Request, Response
+from tuxcare_lib.errors import CommandError, DeclinedError, RecoveryError, TuxcareError, UsageError
+from tuxcare_lib.model import Report, Request, Response, Work
 from tuxcare_lib.rootfs import Root
 from tuxcare_lib.settings import Settings
 
@@ -34,7 +34,7 @@ class DnfVerb:
         self._cli = dnf_cli
         self._base = dnf_cli.base
         self._root = Root(root)
-        self._prepared: Optional[fips_command.Prepared] = None
+        self._has_sack = False
         self._failure: Optional[TuxcareError] = None
         _hide_secrets(dnf_cli)
         # Taken out of the environment at once: no program that is started later gets to see it.
@@ -50,46 +50,41 @@ class DnfVerb:
     # --- phases -----------------------------------------------------------------------------------------------------
 
     def configure(self) -> None:
-        """Set the demands; they can be set once only, so what `fips enable` will do is looked at here."""
-        verb = self._options.verb
+        """Set the demands; they can be set once only, so what packages will be needed is looked at here."""
         demands = self._cli.demands
         demands.root_user = cli.needs_root(self._options)
-        if not self._is_package_verb() or os.geteuid() != 0:
+        if os.geteuid() != 0:
             return
-        if verb and verb.name == 'fips':
-            try:
-                recover_first(self._context())
-                self._prepared = fips_command.prepare(self._context())
-            except TuxcareError as error:
-                self._failure = error
-                return
-            if self._prepared.is_done and not self._options.flag('dry_run'):
-                return
-            self._enable_fips_repository()
-            demands.available_repos = True
-            demands.sack_activation = True
-        demands.resolving = not self._options.flag('dry_run')
+        try:
+            needed = self._needs_packages()
+        except TuxcareError as error:
+            self._failure = error
+            return
+        demands.available_repos = demands.sack_activation = self._has_sack = needed
+
+    def _needs_packages(self) -> bool:
+        """Whether the verb has work for dnf; where it has, the repositories are those it takes packages from."""
+        name = self._options.verb.name if self._options.verb else ''
+        if name == 'recover':
+            return recover.packages_are_half(self._context())
+        if name not in ('fips', 'uninstall'):
+            return False
+        recover_first(self._context())
+        if name == 'uninstall':
+            self._switch_repositories(lambda entry: False)
+            return uninstall.prepare(self._context()).needs_packages
+        self._switch_repositories(lambda entry: True if entry.fips else None)
+        prepared = fips.prepare(self._context())
+        return bool(prepared.missing)
 
     def run(self) -> None:
-        """The verb itself, or the packages that dnf's transaction is to have."""
+        """The verb itself."""
         try:
             if self._failure is not None:
                 raise self._failure
             self._run()
         except TuxcareError as error:
             self._refuse(error)
-
-    def run_transaction(self) -> None:
-        """What follows the packages: boot loader, FIPS mode."""
-        if self._prepared is None:
-            return
-        if self._base.conf.downloadonly or 'test' in self._base.conf.tsflags:
-            raise self._fatal(CommandError('The packages are not installed (--downloadonly, tsflags=test), so FIPS mode is not '
-                                           'enabled.', 'Run `dnf tuxcare fips enable` without that option.'))
-        try:
-            self._present(fips_command.finish(self._context(), self._prepared))
-        except TuxcareError as error:
-            raise self._fatal(error)
 
     # --- what they do -----------------------------------------------------------------------------------------------
 
@@ -100,8 +95,12 @@ class DnfVerb:
                 'command': None, 'exit_status': 0, 'verbs': [known.name for known in cli.VERBS]}))
         elif verb.name == 'fips':
             self._run_fips()
+        elif verb.name == 'uninstall':
+            self._run_uninstall()
         else:
             context = self._context()
+            if verb.name == 'recover' and self._has_sack and not self._recover_packages(context):
+                return
             if verb.changes and verb.name != 'recover':
                 recover_first(context)
             self._present(importlib.import_module('tuxcare_lib.commands.' + verb.name).run(context))
@@ -109,17 +108,34 @@ class DnfVerb:
                 self._go_on_with_fips()
 
     def _run_fips(self) -> None:
-        prepared = self._prepared
-        assert prepared is not None
-        if prepared.is_done and not self._options.flag('dry_run'):
-            self._present(fips_command.finish(self._context(), prepared))
-            self._prepared = None
-            return
-        self._mark(prepared.missing)
+        context = self._context()
         if self._options.flag('dry_run'):
-            self._base.resolve(self._cli.demands.allow_erasing)
-            self._present(fips_command.dry_run(prepared, _planned(self._base)))
-            self._prepared = None
+            prepared = fips.prepare(context)
+            transaction = self._planned(prepared.missing)
+            self._present(fips.dry_run(context, prepared, transaction.lines()))
+            return
+        with exclusive(context):
+            prepared = fips.prepare(context)
+            done: Sequence[Any] = ()
+            if not prepared.is_done:
+                transaction = self._planned(prepared.missing)
+                work = fips.work(prepared, transaction.work())
+                done = Operation(context, 'dnf tuxcare fips enable', fips.changes(context, prepared), work).carry_out(transaction)
+            report = fips.report(context, prepared, done)
+        self._present(report)
+
+    def _planned(self, missing: Sequence[str]) -> 'Transaction':
+        """The transaction that installs packages, resolved."""
+        transaction = Transaction(self._cli)
+        self._check_sack(bool(missing))
+        if missing:
+            transaction.install(missing)
+            transaction.resolve()
+        return transaction
+
+    def _check_sack(self, needed: bool) -> None:
+        if needed and not self._has_sack:
+            raise CommandError('The host changed while the command was starting.', 'Run the command again.')
 
     def _go_on_with_fips(self) -> None:
         """`register --fips`: the repositories are new, so dnf reads them anew in the same process."""
@@ -127,28 +143,70 @@ class DnfVerb:
         self._base.reset(repos=True, sack=True)
         for plugin_step in (self._base.pre_configure_plugins, self._base.read_all_repos, self._base.configure_plugins):
             plugin_step()
-        self._prepared = fips_command.prepare(self._context())
-        self._enable_fips_repository()
+        self._switch_repositories(lambda entry: True if entry.fips else None)
         self._base.fill_sack()
-        self._mark(self._prepared.missing)
+        self._has_sack = True
+        self._run_fips()
 
-    def _mark(self, specs: Sequence[str]) -> None:
-        for spec in specs:
-            try:
-                self._base.install(spec)
-            except dnf.exceptions.MarkingError:
-                raise CommandError('{} is in none of the enabled repositories.'.format(spec),
-                                   'Look at `dnf tuxcare status`, or ask the vendor.')
+    def _run_uninstall(self) -> None:
+        context = self._context()
+        prepared = uninstall.prepare(context)
+        if self._options.flag('dry_run'):
+            self._present(uninstall.dry_run(context, prepared, self._planned_back(prepared).lines()))
+            return
+        if prepared.is_done:
+            self._present(uninstall.done_already(prepared))
+            return
+        if not context.console.ask(uninstall.question(prepared)):
+            raise DeclinedError('Nothing was changed.')
+        with exclusive(context):
+            prepared = uninstall.prepare(context)
+            transaction = self._planned_back(prepared)
+            planned = transaction.work()
+            if prepared.needs_kernel:  # first, so that there is one to boot when the mode is left
+                Operation(context, 'dnf tuxcare uninstall', (), planned).carry_out(transaction)
+                prepared, transaction = uninstall.prepare(context), Transaction(self._cli)
+            Operation(context, 'dnf tuxcare uninstall', uninstall.changes(context, prepared),
+                      uninstall.work(prepared, transaction.work()),
+                      lambda: uninstall.leave_mode(context)).carry_out(transaction)
+        self._present(uninstall.finish(context, prepared, planned))
 
-    def _enable_fips_repository(self) -> None:
-        fips_ids = {entry.id for entry in configuration.read(self._root.path)[0].repositories if entry.fips}
+    def _planned_back(self, prepared: uninstall.Prepared) -> 'Transaction':
+        """The transaction that brings the community's builds back, or only a kernel of theirs; resolved."""
+        transaction = Transaction(self._cli)
+        self._check_sack(prepared.needs_packages)
+        if prepared.needs_kernel:
+            transaction.install_community(uninstall.KERNEL, self._base.conf.basearch)
+        elif prepared.needs_packages:
+            transaction.replace_by_community(prepared.packages)
+        if prepared.needs_packages:
+            transaction.resolve()
+        return transaction
+
+    def _recover_packages(self, context: Context) -> bool:
+        """The packages of an operation that was cut off: all there, or as before. False where it was a dry run."""
+        transaction = Transaction(self._cli)
+        dry = self._options.flag('dry_run')
+        with lock.held(context.root, context.wait, context.console.warn), interruptible():
+            found = journal.opened(context.root)
+            forward = _resolve_either(transaction, found.work, context)
+            if dry:
+                self._present(recover.dry_run(found, transaction.lines(), forward))
+                return False
+            recover.carry_out(context, found, forward, transaction.run)
+        return True
+
+    def _switch_repositories(self, wanted: 'Callable[[Any], Optional[bool]]') -> None:
+        """Enable or disable the vendor's own repositories for this process, by what the catalogue says of them."""
+        entries = {entry.id: entry for entry in configuration.read(self._root.path)[0].repositories}
         for repo in self._base.repos.all():
-            if repo.id in fips_ids:
-                repo.enable()
+            choice = wanted(entries[repo.id]) if repo.id in entries else None
+            if choice is not None:
+                repo.enable() if choice else repo.disable()
 
     def _is_package_verb(self) -> bool:
         verb = self._options.verb
-        return verb is not None and (verb.name == 'fips' or (self._options.flag('fips') and not self._options.flag('dry_run')))
+        return verb is not None and (verb.name in ('fips', 'uninstall') or self._options.flag('fips'))
 
     def _check_package_verb(self) -> None:
         conf = self._base.conf
@@ -229,7 +287,22 @@ def _hide_secrets(dnf_cli: Any) -> None:
     dnf_cli.base.args = arguments
 
 
-def _planned(base: dnf.Base) -> List[str]:
-    """What the resolved transaction does, one line a package; what an upgrade replaces is not a line of its own."""
-    replaced = {item for item in base.transaction if item.action_name in ('Upgraded', 'Downgraded', 'Reinstalled')}
-    return sorted('{} {}'.format(item.action_name, item.pkg) for item in base.transaction if item not in replaced)
+def _resolve_either(transaction: Transaction, work: Work, context: Context) -> bool:
+    """A plan that finishes the packages, or where there is none, one that takes them back. Returns whether it is the former.
+
+    Raises RecoveryError where there is neither.
+    """
+    try:
+        transaction.make_true(work.install, work.erase)
+        transaction.resolve()
+        return True
+    except CommandError as error:
+        context.console.warn('The packages cannot be finished: {} They are taken back.'.format(error.message))
+    transaction.forget()
+    try:
+        transaction.make_true(work.erase, work.install)
+        transaction.resolve()
+    except CommandError as error:
+        raise RecoveryError('The packages can neither be finished nor taken back: {}'.format(error.message),
+                            'Enable the repositories that have them, and run `dnf tuxcare recover` again.')
+    return False

@@ -5,13 +5,14 @@ import contextlib
 import signal
 from typing import Callable, Dict, Iterator, List, NamedTuple, Optional
 
-from tuxcare_lib import enrolment, executor, journal, lock, messages, registration, seat
+from tuxcare_lib import boot, enrolment, executor, journal, lock, messages, registration, seat
 from tuxcare_lib.catalogue import Catalogue
 from tuxcare_lib.cli import Options
 from tuxcare_lib.console import Console
-from tuxcare_lib.errors import FileSystemError, RecoveryError, ServiceError, StateError, UsageError
+from tuxcare_lib.errors import CommandError, FileSystemError, RecoveryError, ServiceError, StateError, UsageError
 from tuxcare_lib.host import REGISTRATION, SEAT, STATE_FOLDER, TOKEN, Facts, Registration
-from tuxcare_lib.model import Image, Request, Response, Token
+from tuxcare_lib.journal import Open
+from tuxcare_lib.model import Image, Request, Response, Token, Work
 from tuxcare_lib.rootfs import Root
 from tuxcare_lib.settings import Settings
 
@@ -101,16 +102,47 @@ def settled(context: Context, say: Callable[[str], None]) -> List[str]:
         lines.append(line)
 
     if journal.is_open(context.root):
-        before = journal.forward(context.root)
-        if before is None:
-            told('`{}` was cut off; its changes were undone.'.format(journal.undo(context.root)))
-        else:
-            _finish_unregistering(context, before, told)
+        _settle(context, journal.opened(context.root), told)
     owed = seat.read(context.root)
     if owed is not None:
         told('A registration was cut off. ' + _returned(context, owed.token, owed.host_name))
         seat.forget(context.root)
     return lines
+
+
+def _settle(context: Context, found: Open, told: Callable[[str], None]) -> None:
+    if found.forward:
+        _finish_unregistering(context, found.before, told)
+    elif found.work.is_done and found.work.kernel:
+        _finish_entering(context, found, told)
+    elif found.work.is_done:
+        journal.commit(context.root)
+        told('`{}` was cut off; it is finished.'.format(found.verb))
+    elif packages_have_begun(context.root, found.work):
+        raise RecoveryError('The packages of `{}` were cut off half way.'.format(found.verb), messages.RECOVER_HINT)
+    else:
+        verb = journal.undo(context.root, context.console.say)
+        told('`{}` was cut off; its changes were undone.'.format(verb))
+
+
+def packages_have_begun(root: Root, work: Work) -> bool:
+    """Whether rpm had begun an operation's packages."""
+    if not work.install and not work.erase:
+        return False
+    from tuxcare_lib import rpmdb  # rpm: only where packages were planned
+    return work.has_begun({package.nevra for package in rpmdb.everything(root)})
+
+
+def _finish_entering(context: Context, found: Open, told: Callable[[str], None]) -> None:
+    """The packages are there: FIPS mode is entered, or left again where a program fails."""
+    try:
+        boot.enter(context.root, found.work.kernel, context.console.say)
+    except CommandError as error:
+        journal.undo(context.root, context.console.say)
+        told('`{}` was cut off; its packages stay, all else was undone: {}'.format(found.verb, error.message))
+        return
+    journal.commit(context.root)
+    told('`{}` was cut off; it is finished. {}'.format(found.verb, messages.REBOOT.format(kernel=found.work.kernel)))
 
 
 def _finish_unregistering(context: Context, before: Dict[str, Optional[Image]], told: Callable[[str], None]) -> None:

@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`dnf tuxcare fips enable`: what to do before dnf's transaction, and what after it."""
+"""`dnf tuxcare fips enable`: what it takes beside dnf's transaction."""
 
-from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from tuxcare_lib import boot, executor, facts as gathering, fips, journal, messages, planner
-from tuxcare_lib.commands import Context, exclusive, intact
-from tuxcare_lib.errors import CommandError, StateError
-from tuxcare_lib.fips import Boot
-from tuxcare_lib.host import Facts, Kept
-from tuxcare_lib.model import Change, PackageSet, Plan, Report
+from tuxcare_lib import boot, facts as gathering, fips, messages, planner
+from tuxcare_lib.commands import Context, intact
+from tuxcare_lib.errors import CommandError
+from tuxcare_lib.host import FIPS_STATE, Facts, Kept
+from tuxcare_lib.model import Boot, Change, PackageSet, Plan, Report, Work
 from tuxcare_lib.report import plan_report
 
 if TYPE_CHECKING:
@@ -16,9 +15,15 @@ if TYPE_CHECKING:
 
 
 class Prepared(NamedTuple):
-    """What is known before the transaction: the set, its packages, and which of them are not installed yet."""
+    """What is known before the transaction: the set, its packages, and which of them are not installed yet.
+
+    `state` boots now, `boot` did before FIPS mode, `remembered` is what is kept of that.
+    """
 
     facts: Facts
+    state: Boot
+    boot: Boot
+    remembered: Optional[Boot]
     wanted: PackageSet
     specs: Tuple[str, ...]
     missing: Tuple[str, ...]
@@ -44,7 +49,9 @@ def prepare(context: Context) -> Prepared:
     if not state.default_kernel:
         raise CommandError('The boot loader cannot be read: grubby names no default kernel.',
                            'FIPS mode needs a host that boots by itself; install grubby, or run this outside a container.')
-    return Prepared(facts, wanted, specs, missing, fips.commands(wanted, state))
+    remembered = fips.remembered(context.root.read(FIPS_STATE))
+    return Prepared(facts, state, remembered or state, remembered, wanted, specs, missing,
+                    fips.commands(fips.kernel_image(wanted), state))
 
 
 def _satisfies(package: 'rpmdb.Package', spec: str) -> bool:
@@ -60,57 +67,37 @@ def _satisfies(package: 'rpmdb.Package', spec: str) -> bool:
     return rpmdb.compare(have, wanted) >= 0
 
 
-def dry_run(prepared: Prepared, transaction: Sequence[str]) -> Report:
+def dry_run(context: Context, prepared: Prepared, transaction: Sequence[str]) -> Report:
     """The plan; `transaction` has the packages as dnf resolved them."""
-    change = fips.repository_change(prepared.facts)
-    return plan_report('fips enable', Plan(changes=(change,) if change else (), packages=tuple(transaction),
+    return plan_report('fips enable', Plan(changes=tuple(changes(context, prepared)), packages=tuple(transaction),
                                            commands=prepared.commands))
 
 
-def finish(context: Context, prepared: Prepared) -> Report:
-    """After the transaction: the repository, the default kernel, the mode.
-
-    Raises CommandError; then the packages are installed and running the command again goes on from there.
-    """
-    with exclusive(context):
-        done: List[Tuple[str, ...]] = []
-        for command in fips.commands(prepared.wanted, boot.read(context.root)):
-            context.console.say('Running: ' + ' '.join(command))
-            executor.run(context.root, command)
-            done.append(command)
-        state = _verified(context, prepared)
-        _enable_repository(context)
-    return _report(prepared, done, state)
-
-
-def _verified(context: Context, prepared: Prepared) -> Boot:
-    """What the programs said they did, seen in the boot loader's own entry (a silent failure would show at boot)."""
-    state = boot.read(context.root)
-    if state.default_kernel != fips.kernel_image(prepared.wanted) or not fips.will_be_on(state):
-        raise CommandError('The boot loader did not take the change: default kernel {}, arguments {!r}, policy {}.'.format(
-            state.default_kernel or 'unknown', state.arguments, state.policy or 'unknown'),
-            'Look at `grubby --info=DEFAULT` and `fips-mode-setup --check`.')
-    return state
-
-
-def _enable_repository(context: Context) -> None:
-    facts = gathering.gather(context.root, context.architecture)
+def changes(context: Context, prepared: Prepared) -> List[Change]:
+    """The files: the FIPS repository enabled, and how the host booted before. Raises StateError."""
+    facts = prepared.facts
+    found: List[Change] = []
     change = fips.repository_change(facts)
-    if change is None:
-        return
-    if facts.registration is None:
-        raise StateError('The registration is gone.', messages.REGISTER_HINT)
-    kept = tuple(entry._replace(after=change.after) if _is_as_left(entry, change) else entry for entry in facts.kept)
-    changes: List[Change] = [change]
-    changes += planner.recorded(facts, facts.registration, kept)
-    journal.apply(context.root, 'dnf tuxcare fips enable', changes)
+    if change is not None and facts.registration is not None:
+        kept = tuple(entry._replace(after=change.after) if _is_as_left(entry, change) else entry for entry in facts.kept)
+        found += [change] + planner.recorded(facts, facts.registration, kept)
+    if prepared.boot != prepared.remembered:
+        found.append(Change(FIPS_STATE, context.root.image(FIPS_STATE), fips.render(prepared.boot)))
+    return found
+
+
+def work(prepared: Prepared, planned: Work) -> Work:
+    """The whole of the work: dnf's plan, and the kernel that is started in FIPS mode then."""
+    return planned._replace(boot=prepared.state, kernel=fips.kernel_image(prepared.wanted), is_done=not prepared.missing)
 
 
 def _is_as_left(entry: Kept, change: Change) -> bool:
     return bool(entry.path == change.path and entry.after and change.before and entry.after.data == change.before.data)
 
 
-def _report(prepared: Prepared, done: Sequence[Tuple[str, ...]], state: Boot) -> Report:
+def report(context: Context, prepared: Prepared, done: Sequence[Tuple[str, ...]]) -> Report:
+    """What was done: `done` are the programs that were run."""
+    state = boot.read(context.root)
     lines = ['The FIPS-validated packages are installed ({}).'.format(len(prepared.specs))]
     pending = not (state.mode_on and prepared.wanted.kernel.endswith(state.running_kernel.rsplit('.', 1)[0]))
     if pending:

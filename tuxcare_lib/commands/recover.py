@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """`dnf tuxcare recover`: finish or undo what was cut off, then put back what is missing or damaged of a registration."""
 
-from typing import List
+from typing import Callable, List, Sequence
 
-from tuxcare_lib import facts as gathering, journal, lock, restoration
-from tuxcare_lib.commands import Context, interruptible, settled
+from tuxcare_lib import boot, facts as gathering, journal, lock, messages, restoration
+from tuxcare_lib.commands import Context, interruptible, packages_have_begun, settled
+from tuxcare_lib.errors import RecoveryError, TuxcareError
 from tuxcare_lib.host import BEFORE, MARKER, REGISTRATION, RELEASEVER, SEAT, TOKEN, TUXCARE_REPO, Facts
+from tuxcare_lib.journal import Open
 from tuxcare_lib.model import Change, Plan, Report
 from tuxcare_lib.report import plan_report
 
@@ -30,12 +32,45 @@ def run(context: Context) -> Report:
         'restored': restored})
 
 
+def packages_are_half(context: Context) -> bool:
+    """Whether an operation was cut off in dnf's transaction, so that it takes another one to end it."""
+    if not journal.is_open(context.root):
+        return False
+    work = journal.opened(context.root).work
+    return not work.is_done and packages_have_begun(context.root, work)
+
+
+def dry_run(found: Open, transaction: Sequence[str], forward: bool) -> Report:
+    """What would be done with packages; `transaction` has them as dnf resolved it."""
+    words = 'finished' if forward else 'taken back'
+    return plan_report('recover', Plan(packages=tuple(transaction), notes=(
+        'The packages of `{}` were cut off half way; they are {}.'.format(found.verb, words),)))
+
+
+def carry_out(context: Context, found: Open, forward: bool, transaction: Callable[[], None]) -> None:
+    """The packages of an operation that was cut off, finished or taken back; what follows is `run`'s.
+
+    Raises RecoveryError where the transaction fails, or is declined: then it is cut off as before.
+    """
+    before = found.work.boot
+    try:
+        if not forward and before and context.root.kind(before.default_kernel) == 'file':
+            boot.restore(context.root, before, context.console.say)  # no kernel goes while it is the default
+        transaction()
+    except TuxcareError as error:
+        raise RecoveryError('The packages of `{}` are installed in part: {}'.format(found.verb, error.message),
+                            messages.RECOVER_HINT)
+    if forward:
+        journal.packages_are_done(context.root)
+
+
 def _plan(context: Context) -> Plan:
     give_back = () if context.options.flag('local') else ('POST ' + context.settings.unregister_url,)
-    if journal.is_open(context.root) and journal.forward(context.root) is not None:
+    found = journal.opened(context.root) if journal.is_open(context.root) else None
+    if found and found.forward:
         return Plan(give_back, notes=('`dnf tuxcare unregister` was cut off; it is finished: the host is not held any more.',))
     owed = give_back if context.root.kind(SEAT) else ()
-    pending = journal.pending(context.root) if journal.is_open(context.root) else []
+    pending = journal.pending(context.root) if found else []
     return Plan(owed, tuple(pending or _mended(context)))
 
 

@@ -201,7 +201,7 @@ def _dry_run(context: Context, facts: Facts, wish: Wish, key: Optional[LicenceKe
 def _fips_plan(context: Context, facts: Facts, host: Supported) -> Tuple[Tuple[str, ...], Tuple[Tuple[str, ...], ...]]:
     """Packages and commands that --fips adds; what the packages need beside them is known once the repositories are."""
     wanted = fips.set_for(context.catalogue, 'esu', host.family.id, host.pin, facts.architecture)
-    return fips.specs(wanted, set()), fips.commands(wanted, boot.read(context.root))
+    return fips.specs(wanted, set()), fips.commands(fips.kernel_image(wanted), boot.read(context.root))
 
 
 def _requests(context: Context, enquiry: Enquiry, repositories: Tuple[str, ...]) -> Tuple[str, ...]:

@@ -7,9 +7,8 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 from tuxcare_lib import boot, facts as gathering, fips, journal, messages, report, repofile, restoration, witness
 from tuxcare_lib.commands import Context, check
 from tuxcare_lib.errors import NotRegisteredError, StateError
-from tuxcare_lib.fips import Boot
 from tuxcare_lib.host import RELEASEVER, SEAT, Facts
-from tuxcare_lib.model import PackageSet, Release, Report
+from tuxcare_lib.model import Boot, PackageSet, Release, Report
 
 
 class Repository(NamedTuple):

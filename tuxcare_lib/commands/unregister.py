@@ -30,8 +30,13 @@ def run(context: Context) -> Report:
     pin = facts.registration.pin if facts.registration else 'its minor release'
     if not context.console.ask(messages.LEAVES.format(pin=pin, fips=' ' + messages.FIPS_LOOSE if loose else '')):
         raise DeclinedError('Nothing was changed.')
+    return carry_out(context, [messages.FIPS_LOOSE] if loose else [])
+
+
+def carry_out(context: Context, told: List[str]) -> Report:
+    """Unregister, nobody being asked any more. `told` are notes for the report."""
     with exclusive(context):
-        return _unregister(context, [messages.FIPS_LOOSE] if loose else [])
+        return _unregister(context, told)
 
 
 def _dry_run(context: Context, facts: Facts) -> Report:

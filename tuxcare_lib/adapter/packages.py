@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Packages by dnf's own transaction: it resolves, shows, asks, downloads and runs it, within an operation of the journal."""
+
+import logging
+from typing import Any, Callable, Iterable, List, Optional, Sequence
+
+import dnf
+import dnf.cli
+import dnf.exceptions
+import dnf.transaction
+
+from tuxcare_lib import boot, journal, messages, rpmdb
+from tuxcare_lib.commands import Context, packages_have_begun
+from tuxcare_lib.errors import CommandError, DeclinedError, RecoveryError, TuxcareError
+from tuxcare_lib.fips import is_vendors_build
+from tuxcare_lib.model import Change, Work
+from tuxcare_lib.rootfs import Root
+from tuxcare_lib.rpmdb import Package
+
+logger = logging.getLogger('dnf')
+
+
+class Transaction:
+    """One transaction of one dnf process. Everything here raises CommandError with dnf's own words where dnf refuses."""
+
+    def __init__(self, dnf_cli: Any) -> None:
+        self._cli = dnf_cli
+        self._base: Any = dnf_cli.base
+
+    # --- what is wanted ---------------------------------------------------------------------------------------------
+
+    def install(self, specs: Iterable[str]) -> None:
+        """Mark packages by NEVRA."""
+        for spec in specs:
+            try:
+                self._base.install(spec)
+            except dnf.exceptions.MarkingError:
+                raise CommandError('{} is in none of the enabled repositories.'.format(spec),
+                                   'Look at `dnf tuxcare status`, or ask the vendor.')
+
+    def make_true(self, install: Iterable[str], erase: Iterable[str]) -> None:
+        """Mark exactly these: what is there already is reinstalled, since a scriptlet of it may not have run."""
+        present = {package.nevra for package in rpmdb.everything(Root(self._base.conf.installroot))}
+        for nevra in install:
+            found = self._base.sack.query().available().filter(**_fields(nevra)).run()
+            if not found:
+                raise CommandError('{} is in none of the enabled repositories.'.format(nevra), 'Enable the one that has it.')
+            if nevra in present:
+                self._base.package_reinstall(found[0])
+            else:
+                self._base.package_install(found[0])
+        for nevra in erase:
+            for package in self._base.sack.query().installed().filter(**_fields(nevra)):
+                self._base.package_remove(package)
+
+    def replace_by_community(self, packages: Sequence[Package]) -> None:
+        """Mark the newest build of the operating system's own in the place of each; what it has none of goes."""
+        many = self._base.sack.query().installed().filter(provides=list(self._base.conf.installonlypkgs))
+        several = {package.name for package in many}
+        others = {package.name for package in many if not is_vendors_build(package.vendor, package.release)}
+        for package in packages:
+            ours = self._base.sack.query().installed().filter(**_fields(package.nevra))
+            newest = self._community(package.name, package.architecture)
+            stays = newest is None or package.name in several
+            if stays:
+                for found in ours:
+                    self._base.package_remove(found)
+            if newest is not None and package.name not in others:
+                self._base.package_install(newest)
+
+    def install_community(self, name: str, architecture: str) -> None:
+        """Mark the newest build of the operating system's own. Raises CommandError where there is none."""
+        newest = self._community(name, architecture)
+        if newest is None:
+            raise CommandError('No {} of the community is in the enabled repositories.'.format(name),
+                               'Enable the operating system\'s BaseOS repository.')
+        self._base.package_install(newest)
+
+    def _community(self, name: str, architecture: str) -> Optional[Any]:
+        found = self._base.sack.query().available().filter(name=name, arch=[architecture, 'noarch'])
+        return max((package for package in found if not is_vendors_build(package.vendor, package.release)),
+                   default=None)
+
+    # --- what comes of it -------------------------------------------------------------------------------------------
+
+    def resolve(self) -> None:
+        """Make the plan."""
+        try:
+            self._base.resolve(self._cli.demands.allow_erasing)
+        except dnf.exceptions.DepsolveError as error:
+            raise CommandError(str(error).strip().rstrip('.') + '.', 'Nothing was changed.')
+
+    def work(self) -> Work:
+        """The plan: what comes in and what goes, as NEVRA; a reinstallation is neither."""
+        actions = dnf.transaction
+        items = list(self._base.transaction or ())
+        install = {str(item.pkg) for item in items if item.action in actions.FORWARD_ACTIONS}
+        erase = {str(item.pkg) for item in items if item.action in actions.BACKWARD_ACTIONS}
+        return Work(tuple(sorted(install - erase)), tuple(sorted(erase - install)))
+
+    def lines(self) -> List[str]:
+        """The plan, one line a package; what an upgrade replaces is not a line of its own."""
+        actions = dnf.transaction  # a change of reason alone is an item, too, and has no package
+        return sorted('{} {}'.format(item.action_name, item.pkg) for item in self._base.transaction or ()
+                      if item.action in actions.FORWARD_ACTIONS + [actions.PKG_REMOVE])
+
+    def forget(self) -> None:
+        """Marks and plan are gone, for another try."""
+        self._base.reset(goal=True)
+
+    def run(self) -> None:
+        """Show, ask, download, install. Raises DeclinedError or CommandError."""
+        if self._base.conf.downloadonly or 'test' in self._base.conf.tsflags:
+            raise CommandError('With --downloadonly or tsflags=test no package is installed, so nothing was done.',
+                               'Run it without that option.')
+        displays = [self._cli.demands.transaction_display] if self._cli.demands.transaction_display is not None else []
+        try:
+            self._base.do_transaction(display=displays)
+        except dnf.cli.CliError as error:
+            raise DeclinedError(str(error))
+        except dnf.exceptions.TransactionCheckError as error:
+            raise CommandError(' '.join(self._cli.command.get_error_output(error)), '')
+        except (dnf.exceptions.Error, OSError) as error:
+            raise CommandError(' '.join(str(error).split()), '')
+        logger.info('Complete!')
+
+
+class Operation:
+    """A transaction as an operation of the journal: files, boot and packages are before or after, or `recover` is needed.
+
+    Files change first, then `first` runs, then dnf's transaction; at last the boot loader, where a kernel is to be started in
+    FIPS mode.
+    """
+
+    def __init__(self, context: Context, verb: str, changes: Sequence[Change], work: Work,
+                 first: Callable[[], object] = lambda: None) -> None:
+        self._context = context
+        self._verb = verb
+        self._changes = changes
+        self._work = work
+        self._first = first
+
+    def carry_out(self, transaction: Transaction) -> List[Any]:
+        """Returns the programs that were run at the end. Raises RecoveryError where packages are half there."""
+        root = self._context.root
+        journal.begin(root, self._verb, self._changes, work=self._work)
+        with self:
+            for change in self._changes:
+                journal.put(root, change.path, change.after)
+            self._first()
+            if not self._work.is_done:
+                transaction.run()
+                journal.packages_are_done(root)
+            done = boot.enter(root, self._work.kernel, self._context.console.say) if self._work.kernel else []
+        journal.commit(root)
+        return done
+
+    def __enter__(self) -> 'Operation':
+        return self
+
+    def __exit__(self, kind: object, error: Optional[BaseException], trace: object) -> None:
+        if error is None or isinstance(error, RecoveryError):
+            return
+        work = journal.opened(self._context.root).work
+        if not work.is_done and packages_have_begun(self._context.root, work):
+            what = error.message if isinstance(error, TuxcareError) else 'It was interrupted.'
+            raise RecoveryError('{} The packages of `{}` are installed in part.'.format(what, self._verb), messages.RECOVER_HINT)
+        try:
+            journal.undo(self._context.root, self._context.console.say)
+        except RecoveryError as failed:  # what began it is told first
+            raise RecoveryError('{} {}'.format(error, failed.message), failed.remedy)
+        if work.is_done and work.install and isinstance(error, TuxcareError):
+            error.remedy = 'The packages are installed and stay; run the command again. ' + error.remedy
+
+
+def _fields(nevra: str) -> Any:
+    """The parts of NAME-[EPOCH:]VERSION-RELEASE.ARCHITECTURE, as a query wants them."""
+    nevr, _, architecture = nevra.rpartition('.')
+    name, version, release = nevr.rsplit('-', 2)
+    epoch, colon, rest = version.partition(':')
+    return {'name': name, 'epoch': int(epoch) if colon else 0, 'version': rest if colon else version, 'release': release,
+            'arch': architecture}

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`dnf tuxcare uninstall`: out of FIPS mode, the community's packages again, unregistered.
+
+dnf does not let the running kernel go (FACTS 6). Where that is TuxCare's, or no other is installed, there is a first stage:
+another kernel becomes the default, FIPS mode is left, and after a reboot the same command does the rest.
+"""
+
+from functools import cmp_to_key
+from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
+
+from tuxcare_lib import boot, facts as gathering, fips, messages, restoration, rpmdb
+from tuxcare_lib.commands import Context, intact, side, unregister
+from tuxcare_lib.errors import UsageError
+from tuxcare_lib.host import FIPS_STATE, Facts
+from tuxcare_lib.model import Boot, Change, Plan, Report, Work
+from tuxcare_lib.pin import OWN_PACKAGE
+from tuxcare_lib.report import plan_report
+from tuxcare_lib.rpmdb import Package
+
+KERNEL = 'kernel'
+# The package that has the image.
+_IMAGES = 'kernel-core'
+
+
+class Prepared(NamedTuple):
+    """The host before it. `packages` are TuxCare's builds; the next boot is `now`, and has to be `target`.
+
+    `needs_kernel`: no kernel but TuxCare's is installed. `must_reboot`: one of TuxCare's is running.
+    """
+
+    facts: Facts
+    packages: Tuple[Package, ...]
+    now: Boot
+    target: Boot
+    needs_kernel: bool
+    must_reboot: bool
+
+    @property
+    def is_first_stage(self) -> bool:
+        """Whether packages can be put back only after a reboot."""
+        return self.needs_kernel or self.must_reboot
+
+    @property
+    def commands(self) -> Tuple[Tuple[str, ...], ...]:
+        """The programs that lead to the target, as far as it is known: a kernel still to be installed becomes the default."""
+        return fips.way_back(self.now, self.target)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is left to do, or nothing before a reboot."""
+        return not self.commands and not self.needs_packages and (self.must_reboot or not self.facts.is_registered)
+
+    @property
+    def needs_packages(self) -> bool:
+        """Whether dnf has a transaction to make."""
+        return self.needs_kernel or (bool(self.packages) and not self.must_reboot)
+
+
+def prepare(context: Context) -> Prepared:
+    """Read the host. Raises UsageError for one that the vendor's own tool registered, ConflictError and StateError."""
+    facts = gathering.gather(context.root, context.architecture)
+    if facts.by_vendors_tool:
+        raise UsageError('This host was registered by the vendor\'s own tool, not by dnf tuxcare.', 'Use `tuxctl -d`.')
+    if not context.options.flag('local'):
+        intact(facts)
+    if facts.is_registered:
+        restoration.unregistration_changes(facts, side(context))  # a conflict is told before anything is changed
+    every = rpmdb.everything(context.root)
+    ours = tuple(package for package in every
+                 if fips.is_vendors_build(package.vendor, package.release) and package.name != OWN_PACKAGE)
+    now = boot.read(context.root)
+    others = _images(context, [package for package in every if package not in ours])
+    theirs = _images(context, ours)
+    return Prepared(facts, ours, now, _target(context, now, others, theirs), bool(theirs) and not others,
+                    '/boot/vmlinuz-' + now.running_kernel in theirs)
+
+
+def _images(context: Context, packages: Sequence[Package]) -> List[str]:
+    """The images of kernels among them that can be booted, the newest first."""
+    kernels = sorted((package for package in packages if package.name == _IMAGES), key=cmp_to_key(_by_version), reverse=True)
+    paths = ['/boot/vmlinuz-{0.version}-{0.release}.{0.architecture}'.format(package) for package in kernels]
+    return [path for path in paths if context.root.kind(path) == 'file']
+
+
+def _by_version(one: Package, other: Package) -> int:
+    return rpmdb.compare((str(one.epoch), one.version, one.release), (str(other.epoch), other.version, other.release))
+
+
+def _target(context: Context, now: Boot, others: List[str], theirs: List[str]) -> Boot:
+    """How the host boots then: as before FIPS mode where that is known; with a kernel that is not TuxCare's in any case."""
+    before = fips.remembered(context.root.read(FIPS_STATE)) or Boot('', False, '', '', '')
+    if not now.default_kernel:  # no boot loader, so nothing to set
+        return now
+    kernel = next((path for path in (before.default_kernel, now.default_kernel) if path and path not in theirs), '')
+    if kernel not in others:
+        kernel = others[0] if others else ''
+    return before._replace(default_kernel=kernel, policy=before.policy or (
+        'DEFAULT' if now.policy.startswith('FIPS') else now.policy))
+
+
+def question(prepared: Prepared) -> str:
+    """What is about to happen, asked before anything is changed."""
+    record = prepared.facts.registration
+    if prepared.is_first_stage:
+        kernel = prepared.target.default_kernel or 'the newest kernel of the community, which is installed first,'
+        return messages.UNINSTALL_FIRST.format(kernel=kernel, number=len(prepared.packages))
+    if not prepared.facts.is_registered:
+        return messages.UNINSTALL_PACKAGES.format(number=len(prepared.packages))
+    return messages.LEAVES.format(pin=record.pin if record else 'its minor release', fips='')
+
+
+def changes(context: Context, prepared: Prepared) -> List[Change]:
+    """The files that go with the packages: what was kept of the boot before FIPS mode, once nothing of it is needed."""
+    image = context.root.image(FIPS_STATE)
+    return [] if image is None or prepared.is_first_stage else [Change(FIPS_STATE, image, None)]
+
+
+def work(prepared: Prepared, planned: Work) -> Work:
+    """The whole of the work: dnf's plan, and how the host boots before it."""
+    return planned._replace(boot=prepared.now, is_done=not prepared.needs_packages)
+
+
+def done_already(prepared: Prepared) -> Report:
+    """Nothing is left to do, or nothing before a reboot."""
+    return Report((messages.UNINSTALL_AGAIN if prepared.must_reboot else messages.NOTHING_TO_DO,), {
+        'command': 'uninstall', 'exit_status': 0, 'changed': False, 'installed': [], 'erased': [],
+        'registered': prepared.facts.is_registered, 'reboot': prepared.must_reboot})
+
+
+def leave_mode(context: Context) -> None:
+    """FIPS mode is left, and another kernel than TuxCare's is the default. Raises CommandError."""
+    prepared = prepare(context)
+    boot.restore(context.root, prepared.target, context.console.say)
+
+
+def dry_run(context: Context, prepared: Prepared, transaction: Sequence[str]) -> Report:
+    """The plan; `transaction` has the packages as dnf resolved them."""
+    files = changes(context, prepared)
+    notes: Tuple[str, ...] = ()
+    requests: Tuple[str, ...] = ()
+    if prepared.is_first_stage:
+        notes = (messages.UNINSTALL_AGAIN,)
+    elif prepared.facts.is_registered:
+        undone, notes_of_files = restoration.unregistration_changes(prepared.facts, side(context))
+        files, notes = files + undone, tuple(notes_of_files)
+        requests = () if context.options.flag('local') else ('POST ' + context.settings.unregister_url,)
+    return plan_report('uninstall', Plan(requests, tuple(files), tuple(transaction), prepared.commands, notes))
+
+
+def finish(context: Context, prepared: Prepared, planned: Work) -> Report:
+    """What is left after the packages: the registration. Raises as `unregister` does."""
+    packages = {'installed': list(planned.install), 'erased': list(planned.erase)}
+    if prepared.is_first_stage:
+        return Report((messages.UNINSTALL_AGAIN,), dict(
+            packages, command='uninstall', exit_status=0, changed=bool(prepared.commands or planned.install), reboot=True,
+            registered=prepared.facts.is_registered))
+    lines: Tuple[str, ...] = ()
+    if prepared.packages:
+        lines = (messages.UNINSTALLED.format(number=len(prepared.packages)),)
+    document: Dict[str, Any] = {'changed': bool(prepared.packages or prepared.commands), 'registered': False}
+    if prepared.facts.is_registered:
+        left = unregister.carry_out(context, [])
+        lines, document = lines + left.lines, left.document
+    return Report(lines + (messages.UNINSTALL_PLUGIN,), dict(
+        document, **dict(packages, command='uninstall', exit_status=0, reboot=False)))
