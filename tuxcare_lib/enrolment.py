@@ -103,9 +103,9 @@ def give_back(settings: Settings, token: Token, host_name: str) -> Dialogue:
     try:
         response = yield Request('POST', settings.unregister_url, 'give the seat back',
                                  {'token': token.secret, 'host_name': host_name})
+        return _is_confirmed(response)
     except ServiceError:
         return False
-    return response.status == 200
 
 
 def de_register(settings: Settings, token: Token, host_name: str) -> Dialogue:
@@ -114,6 +114,13 @@ def de_register(settings: Settings, token: Token, host_name: str) -> Dialogue:
                              {'token': token.secret, 'host_name': host_name})
     if response.status not in (200, 404):
         raise refusal(response, 'the de-registration')
+    return _is_confirmed(response)
+
+
+def _is_confirmed(response: Response) -> bool:
+    """Whether a de-registration is confirmed: a page of a portal is no answer of the service. Raises ServiceError for one."""
+    if response.status == 200 and response.body.strip():
+        _json_object(response)
     return response.status == 200
 
 

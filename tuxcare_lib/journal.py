@@ -22,7 +22,7 @@ import contextlib
 import json
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
 
-from tuxcare_lib import boot, fips
+from tuxcare_lib import boot, fips, messages, pin
 from tuxcare_lib.errors import FileSystemError, RecoveryError, TuxcareError
 from tuxcare_lib.host import STATE_FOLDER
 from tuxcare_lib.images import from_json, to_json
@@ -67,16 +67,25 @@ def apply(root: Root, verb: str, changes: Sequence[Change], finish: Callable[[],
 
 def _finish(root: Root, finish: Callable[[], None]) -> None:
     """The step outside of the files. A refusal is known, and undoes; an interrupt in the middle of it leaves it to `recover`."""
-    try:
-        finish()
-    except TuxcareError:
-        undo(root)
-        raise
+    with contextlib.ExitStack() as stack:
+        stack.push(_interrupted)
+        try:
+            finish()
+        except TuxcareError:
+            undo(root)
+            raise
     try:
         commit(root)
     except FileSystemError as error:
         raise RecoveryError('The change is made, and its journal cannot be closed: {}'.format(error.message),
                             'Mend the cause and run `dnf tuxcare recover`.')
+
+
+def _interrupted(kind: object, error: Optional[BaseException], trace: object) -> bool:
+    """An interrupt while somebody else is asked: it is not known what was done, so it is finished later."""
+    if error is not None and not isinstance(error, Exception):
+        raise RecoveryError('Interrupted while the service was asked; all files are changed.', messages.RECOVER_HINT)
+    return False
 
 
 def begin(root: Root, verb: str, changes: Sequence[Change], imports: str = '', work: Work = _NO_WORK) -> None:
@@ -88,7 +97,8 @@ def begin(root: Root, verb: str, changes: Sequence[Change], imports: str = '', w
     document = {'schema': _SCHEMA, 'verb': verb, 'made_folder': made, 'forward': False, 'imports': imports,
                 'install': work.install, 'erase': work.erase, 'packages_done': work.is_done, 'kernel': work.kernel,
                 'boot': work.boot._asdict() if work.boot else None,
-                'files': [{'path': change.path, 'before': to_json(change.before)} for change in changes]}
+                'files': [{'path': change.path, 'before': to_json(change.before), 'after': _digest(change.after)}
+                          for change in changes]}
     with contextlib.ExitStack() as stack:
         stack.callback(_abandon, root, made)
         root.make_folder(_NEW, 0o700)
@@ -136,10 +146,9 @@ def undo(root: Root, say: Callable[[str], None] = lambda line: None) -> str:
         files = _files(document)
         if document['forward']:
             _amend(root, forward=False)  # a kill from here on has to find what it says: files half way back
-        for path, image in reversed(files):
-            root.discard_temporary(path)
-            if root.image(path) != image:
-                put(root, path, image)
+        for entry in reversed(files):
+            root.discard_temporary(entry.path)
+            _put_back(root, entry, say)
         if document['imports']:
             _distrust(root, document['imports'])
         before = _work(document).boot
@@ -152,6 +161,26 @@ def undo(root: Root, say: Callable[[str], None] = lambda line: None) -> str:
         raise RecoveryError('The change could not be undone: {}'.format(error),
                             'Mend the cause and run `dnf tuxcare recover`.')
     return str(document['verb'])
+
+
+def _put_back(root: Root, entry: '_File', say: Callable[[str], None]) -> None:
+    """One file's before-image, unless somebody else has been there since the kill: nobody's edit is lost (DESIGN 4, rule 5)."""
+    now = root.image(entry.path)
+    if now == entry.before:
+        return
+    if now is None and entry.after:
+        say('{} was removed since; it stays so.'.format(entry.path))
+        return
+    if now is not None and _digest(now) != entry.after and (entry.before is None or now.data != entry.before.data):
+        saved = entry.path + '.rpmsave'
+        say('{} was edited since; the edited file is kept as {}.'.format(entry.path, saved))
+        put(root, saved, now)
+    put(root, entry.path, entry.before)
+
+
+def _digest(image: Optional[Image]) -> str:
+    """Of the bytes; empty for "no such file"."""
+    return pin.digest(image.data) if image else ''
 
 
 def _document(root: Root) -> Dict[str, Any]:
@@ -195,7 +224,8 @@ def opened(root: Root) -> Open:
     """The open operation. Raises RecoveryError where it cannot be read."""
     try:
         document = _document(root)
-        return Open(str(document['verb']), document['forward'] is True, dict(_files(document)), _work(document))
+        return Open(str(document['verb']), document['forward'] is True, {entry.path: entry.before for entry in _files(document)},
+                    _work(document))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise RecoveryError('The journal cannot be read: {}.'.format(error), 'Put {} back from a backup.'.format(_OPEN))
 
@@ -214,5 +244,11 @@ def pending(root: Root) -> List[Change]:
     return [change for change in found if change.before != change.after]
 
 
-def _files(document: Dict[str, Any]) -> List[Any]:
-    return [(str(entry['path']), from_json(entry['before'])) for entry in document['files']]
+class _File(NamedTuple):
+    path: str
+    before: Optional[Image]
+    after: str
+
+
+def _files(document: Dict[str, Any]) -> List[_File]:
+    return [_File(str(entry['path']), from_json(entry['before']), str(entry['after'])) for entry in document['files']]

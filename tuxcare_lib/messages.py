@@ -22,7 +22,7 @@ CLOSES = ('A host that has left {} cannot come to {} any more without a reinstal
           'once `dnf upgrade` has run, a move to {} cannot be undone.')
 FIPS_LOOSE = 'FIPS mode stays on, and nothing holds the validated packages any more.'
 SEAT_RETURNED = 'The seat was given back.'
-SEAT_TAKEN = 'The seat may still be taken at the service.'
+SEAT_TAKEN = 'The seat may still be taken at the service; the vendor can free it.'
 DRIFT = ('This host is not held on {} any more: the next `dnf upgrade` takes it to the newest minor release, '
          'which cannot be undone.')
 UNINSTALL_FIRST = ('A kernel of TuxCare\'s is running, or is the only one, and cannot be removed. First {kernel} becomes the '

@@ -32,6 +32,8 @@ def unregistration_changes(facts: Facts, side: str = '') -> Tuple[List[Change], 
         if _is_edited(kept, now):
             changes.append(Change(kept.path + '.rpmsave', None, now))
             notes.append('{0} had been edited; the edited file is kept as {0}.rpmsave.'.format(kept.path))
+        if now is None and kept.before is not None and kept.path.endswith('.repo'):
+            notes.append('{} was removed since the host was registered; it stays so.'.format(kept.path))
         if target != now:
             changes.append(Change(kept.path, now, target, kept.secret))
     return changes + _without_before_image(facts, current, notes), notes

@@ -133,7 +133,8 @@ def _translated(error: Exception, url: str, ca_file: str) -> TransportError:
     if isinstance(error, requests.exceptions.SSLError):
         return TransportError('The certificate of {} is not accepted: {}.'.format(host, _certificate(text)),
                               'For a private authority set ca_file in the configuration.')
-    if isinstance(error, requests.exceptions.ProxyError):
+    # Some urllib3 call every broken connection behind a proxy a ProxyError, also one that the request had gone through.
+    if isinstance(error, requests.exceptions.ProxyError) and any(words in text for words in _NO_PROXY):
         return _NotSent(TransportError('The proxy for {} refuses or does not answer.'.format(host),
                                        'Check proxy in the configuration, or dnf.conf.'))
     if isinstance(error, requests.exceptions.ConnectTimeout):
@@ -149,6 +150,7 @@ def _translated(error: Exception, url: str, ca_file: str) -> TransportError:
     return TransportError('The connection to {} broke off.'.format(host), 'Try again later.')
 
 
+_NO_PROXY = ('NewConnectionError', 'Tunnel connection failed', 'ConnectTimeout', 'NameResolutionError')
 _CAUSES = (
     ('Name or service not known', 'The name of {} is not known.', 'Check the address and the DNS of this host.'),
     ('name resolution', 'The name of {} cannot be looked up.', 'Check the DNS of this host.'),

@@ -16,8 +16,11 @@ KERNEL = "5.14.0-284.11.1.el9_2.tuxcare.6.x86_64"
 
 
 def configuration(host: Host) -> Dict[str, Entry]:
-    """What registering is about: everything below /etc and our own state, but what packages and FIPS mode put there."""
-    theirs = ("etc/crypto-policies", "etc/system-fips", "etc/dracut.conf.d")
+    """What registering is about: everything below /etc and our own state, but what packages and FIPS mode put there.
+
+    How the host booted before FIPS mode is kept until it is left, which `unregister` does not do.
+    """
+    theirs = ("etc/crypto-policies", "etc/system-fips", "etc/dracut.conf.d", "var/lib/tuxcare/fips.json")
     return {path: entry for path, entry in host.snapshot().items()
             if path.startswith(("etc/", "var/lib/tuxcare")) and not path.startswith(theirs)}
 

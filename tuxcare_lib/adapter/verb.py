@@ -101,7 +101,7 @@ class DnfVerb:
             context = self._context()
             if verb.name == 'recover' and self._has_sack and not self._recover_packages(context):
                 return
-            if verb.changes and verb.name != 'recover':
+            if verb.changes and cli.needs_root(self._options) and verb.name != 'recover':
                 recover_first(context)
             self._present(importlib.import_module('tuxcare_lib.commands.' + verb.name).run(context))
             if self._options.flag('fips') and not self._options.flag('dry_run'):

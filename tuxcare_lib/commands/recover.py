@@ -5,7 +5,7 @@ from typing import Callable, List, Sequence
 
 from tuxcare_lib import boot, facts as gathering, journal, lock, messages, restoration
 from tuxcare_lib.commands import Context, interruptible, packages_have_begun, settled
-from tuxcare_lib.errors import RecoveryError, TuxcareError
+from tuxcare_lib.errors import DeclinedError, RecoveryError, TuxcareError
 from tuxcare_lib.host import BEFORE, MARKER, REGISTRATION, RELEASEVER, SEAT, TOKEN, TUXCARE_REPO, Facts
 from tuxcare_lib.journal import Open
 from tuxcare_lib.model import Change, Plan, Report
@@ -19,9 +19,14 @@ def run(context: Context) -> Report:
     with lock.held(context.root, context.wait, context.console.warn), interruptible():
         lines = settled(context, context.console.say)
         cleared = [path for path in (TOKEN, RELEASEVER, MARKER, TUXCARE_REPO, BEFORE, REGISTRATION) if context.root.clear(path)]
-        changes = _mended(context)
-        if changes:
-            journal.apply(context.root, 'dnf tuxcare recover', changes)
+        try:
+            changes = _mended(context)
+            if changes:
+                journal.apply(context.root, 'dnf tuxcare recover', changes)
+        except TuxcareError as error:
+            if not cleared:
+                raise
+            raise RecoveryError('Removed what stood in its place: {}. {}'.format(', '.join(cleared), error.message), error.remedy)
     restored = sorted(change.path for change in changes)
     report = ['Removed what stood in its place: {}'.format(path) for path in cleared]
     report += ['Put back: {}'.format(path) for path in restored]
@@ -58,8 +63,8 @@ def carry_out(context: Context, found: Open, forward: bool, transaction: Callabl
             boot.restore(context.root, before, context.console.say)  # no kernel goes while it is the default
         transaction()
     except TuxcareError as error:
-        raise RecoveryError('The packages of `{}` are installed in part: {}'.format(found.verb, error.message),
-                            messages.RECOVER_HINT)
+        remedy = 'Run `dnf -y tuxcare recover`.' if isinstance(error, DeclinedError) else messages.RECOVER_HINT
+        raise RecoveryError('The packages of `{}` are installed in part: {}'.format(found.verb, error.message), remedy)
     if forward:
         journal.packages_are_done(context.root)
 

@@ -108,6 +108,8 @@ class _Seat:
                 error.remedy = '{} {}'.format(error.remedy, note).strip()
             else:
                 self._context.console.warn(note)
+        elif self._owed.token is None and not isinstance(error, TuxcareError):
+            self._context.console.warn(messages.SEAT_TAKEN)  # interrupted: nobody knows whether the service had the question
         try:
             seat.forget(self._context.root)
         except RecoveryError as failed:  # what began it is told first
