@@ -47,6 +47,13 @@ def _words(error: Exception) -> str:
     return 'the library cannot be used ({}: {}). {}'.format(type(error).__name__, error, _REINSTALL)
 
 
+def _told(step: 'Callable[[], None]') -> None:
+    """A step after the packages: its failure is said, and undoes nothing of them."""
+    error = _caught(step)
+    if error is not None:
+        logger.error('tuxcare: the packages are installed, but: %s', _words(error))
+
+
 def _registered_root(conf: 'Any') -> str:
     """The registered root that this command concerns; empty where there is none.
 
@@ -115,6 +122,8 @@ class TuxcareCommand(dnf.cli.Command):
 
     aliases = ('tuxcare',)
     _verb = None  # type: Any
+    # What follows a transaction of its own, once its journal is closed.
+    afterwards = None  # type: Any
     summary = 'TuxCare Enterprise Support for AlmaLinux: register, status, FIPS'
 
     def set_argparser(self, parser: 'Any') -> None:
@@ -146,9 +155,8 @@ class TuxcareCommand(dnf.cli.Command):
         if self._verb is None:
             raise dnf.exceptions.Error('`tuxcare` is no command of dnf\'s shell. Run `dnf tuxcare` by itself.')
         self._run(self._verb.run)
-
-    def run_transaction(self) -> None:
-        self._run(self._verb.run_transaction)
+        if self.afterwards is not None:
+            _told(self.afterwards)
 
     def _run(self, step: 'Callable[[], None]') -> None:
         """dnf's own errors go on as they are; anything else is told in one line instead of a traceback."""
@@ -224,10 +232,11 @@ class _Hooks(object):
 
     def transaction(self) -> None:
         """rpm is done: files that came with packages are switched, our record follows a move."""
-        if self._aftermath is not None:
-            error = _caught(self._aftermath.finish)
-            if error is not None:
-                logger.error('tuxcare: the packages are installed, but: %s', _words(error))
+        command = getattr(self.cli, 'command', None)
+        if self._aftermath is not None and isinstance(command, TuxcareCommand):
+            command.afterwards = self._aftermath.finish
+        elif self._aftermath is not None:
+            _told(self._aftermath.finish)
 
     def _before_rpm(self) -> None:
         self._guard.check_packages(self.base)
