@@ -20,7 +20,8 @@ LEAVES = ('This host leaves {pin}: the next `dnf upgrade` takes it to the newest
           'Go on?')
 CLOSES = ('A host that has left {} cannot come to {} any more without a reinstallation; '
           'once `dnf upgrade` has run, a move to {} cannot be undone.')
-FIPS_LOOSE = 'FIPS mode stays on, and nothing holds the validated packages any more.'
+FIPS_LOOSE = ('FIPS mode stays on, and nothing holds the validated packages any more; '
+              '`dnf tuxcare uninstall` is the clean way out.')
 SEAT_RETURNED = 'The seat was given back.'
 SEAT_TAKEN = 'The seat may still be taken at the service; the vendor can free it.'
 DRIFT = ('This host is not held on {} any more: the next `dnf upgrade` takes it to the newest minor release, '

@@ -209,6 +209,16 @@ def test_audit_of_a_host_that_is_not_registered(host: Host) -> None:
     refusal(host.dnf("tuxcare", "status", "--check", "--json"), "not-registered", "status", 3)
 
 
+def test_uninstall(esu: Host) -> None:
+    is_done(esu.dnf("-y", "upgrade", "zlib"))
+    document = check(esu.dnf("-y", "tuxcare", "uninstall", "--json"), schema="uninstall")
+    assert (document["changed"], document["registered"], document["reboot"], document["seat_returned"]) == (True, False, False, True)
+    assert document["installed"] == ["zlib-1.2.11-39.el9.x86_64"]
+    assert document["erased"] == ["zlib-1.2.11-39.el9.tuxcare.els1.x86_64"] and document["files"]
+    again = check(esu.dnf("-y", "tuxcare", "uninstall", "--json"), schema="uninstall")
+    assert again["changed"] is False
+
+
 def test_recover(host: Host) -> None:
     document = check(host.dnf("tuxcare", "recover", "--json"), schema="recover")
     assert document["changed"] is False and document["settled"] == document["restored"] == []
@@ -320,9 +330,9 @@ def test_declined(esu: Host) -> None:
     refusal(esu.dnf("tuxcare", "repos", "revert", "--json", "--assumeno"), "declined", "repos revert")
 
 
-def test_what_dnf_itself_ends(esu: Host, service: Service) -> None:
-    """dnf's own errors have no code of ours; the document is there all the same."""
-    refusal(esu.dnf("tuxcare", "fips", "enable", "--json", "--assumeno"), "error", "fips enable")
+def test_a_declined_transaction(esu: Host, service: Service) -> None:
+    refusal(esu.dnf("tuxcare", "fips", "enable", "--json", "--assumeno"), "declined", "fips enable")
+    refusal(esu.dnf("tuxcare", "uninstall", "--json", "--assumeno"), "declined", "uninstall")
 
 
 def test_not_root(esu: Host) -> None:
@@ -333,7 +343,7 @@ def test_not_root(esu: Host) -> None:
 def test_registered_but_fips_declined(host: Host) -> None:
     """The one error that says what was done: the host is registered."""
     done = host.dnf("--assumeno", "tuxcare", "register", "--fips", "--json", env=KEY)
-    refusal(done, "error", "register")
+    refusal(done, "declined", "register")
     document = json.loads(done.stdout)
     assert document["registered"] is True and document["files"]
     assert check(host.dnf("tuxcare", "status", "--json"))["registered"] is True
