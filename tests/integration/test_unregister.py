@@ -52,6 +52,23 @@ def test_everything_is_as_before(any_host: Host, service: Service, key: str) -> 
     assert places_of(any_host, token, folders=("etc", "var/lib", "tmp", "root", "run")) == []
 
 
+def test_rpm_finds_nothing_changed(slash_host: Host) -> None:
+    """The times of the files are restored, too: `rpm -V` looks at them."""
+    verify = ["rpm", "-V", "--nodeps", "almalinux-repos"]
+    before = slash_host.run(verify).stdout
+    register(slash_host)
+    assert slash_host.run(verify).stdout != before
+    unregister(slash_host)
+    assert slash_host.run(verify).stdout == before and "almalinux-baseos.repo" not in before
+
+
+def test_a_file_that_was_removed_stays_so_and_that_is_said(host: Host) -> None:
+    register(host)
+    (host.root / BASEOS).unlink()
+    assert BASEOS + " was removed since the host was registered; it stays so." in unregister(host)
+    assert not (host.root / BASEOS).exists()
+
+
 def test_twice_over(host: Host) -> None:
     before = state(host)
     for _ in range(2):
