@@ -212,7 +212,7 @@ def test_audit_of_a_host_that_is_not_registered(host: Host) -> None:
 def test_uninstall(esu: Host) -> None:
     is_done(esu.dnf("-y", "upgrade", "zlib"))
     document = check(esu.dnf("-y", "tuxcare", "uninstall", "--json"), schema="uninstall")
-    assert (document["changed"], document["registered"], document["reboot"], document["seat_returned"]) == (True, False, False, True)
+    assert document["changed"] and document["seat_returned"] and not document["registered"] and not document["reboot"]
     assert document["installed"] == ["zlib-1.2.11-39.el9.x86_64"]
     assert document["erased"] == ["zlib-1.2.11-39.el9.tuxcare.els1.x86_64"] and document["files"]
     again = check(esu.dnf("-y", "tuxcare", "uninstall", "--json"), schema="uninstall")

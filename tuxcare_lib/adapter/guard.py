@@ -10,6 +10,7 @@ import os
 import dnf
 import dnf.transaction
 import hawkey
+import libdnf.repo
 
 from tuxcare_lib import pin, witness
 from tuxcare_lib.witness import Host, Unsafe
@@ -64,10 +65,28 @@ class Guard:
         if self.token is not None:
             substitutions['tuxcare_token'] = self.token
 
+    def keep_secret(self) -> None:
+        """Keep the token out of what dnf logs and says of a repository that fails, and out of librepo's log.
+
+        librepo writes its own, every address in it, and lets nobody change a line: it is not written at all.
+        """
+        if self.token is None:
+            return
+        for handler in logging.getLogger('dnf').handlers:
+            handler.addFilter(_Hidden(self.token))
+        libdnf.repo.LibrepoLog.removeAllHandlers()
+
+    def _keep_secret_on_terminal(self, base: 'dnf.Base') -> None:
+        """The same for dnf's progress bars, which say what a mirror answered; a caller of the API has none."""
+        progress = getattr(getattr(base, 'output', None), 'progress', None)
+        if self.token is not None and progress is not None:
+            progress.fo = _Stream(progress.fo, _Hidden(self.token))
+
     # --- before the sack, and in it ---------------------------------------------------------------------------------
 
     def look_at_repositories(self, base: 'dnf.Base', aloud: bool = True) -> None:
         """Before the sack: a tree past the pin is disabled; so is what needs the token where the user cannot read it."""
+        self._keep_secret_on_terminal(base)
         past, greedy = [], []
         self._trusted = set()
         for repo in base.repos.iter_enabled():
@@ -182,6 +201,41 @@ class Guard:
         if key not in self._kinds:
             self._kinds[key] = pin.classify(urls, self.rules)
         return self._kinds[key]
+
+
+class _Hidden(object):
+    """A filter of log records, and of texts, that puts `(token)` in the token's place."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def text(self, text: str) -> str:
+        """The text without the token."""
+        return text.replace(self._token, '(token)')
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Changes the record where it has to, and lets it through. A traceback is text only once it was formatted."""
+        text = record.getMessage()
+        if self._token in text:
+            record.msg, record.args = self.text(text), ()
+        if record.exc_info and not record.exc_text:
+            record.exc_text = logging.Formatter().formatException(record.exc_info)
+        record.exc_text = record.exc_text and self.text(record.exc_text)
+        return True
+
+
+class _Stream(object):
+    """The terminal as dnf's progress bars see it."""
+
+    def __init__(self, stream: 'Any', hidden: _Hidden) -> None:
+        self._stream = stream
+        self._hidden = hidden
+
+    def write(self, text: str) -> 'Any':
+        return self._stream.write(self._hidden.text(text))
+
+    def __getattr__(self, name: str) -> 'Any':
+        return getattr(self._stream, name)
 
 
 def _planned(base: 'dnf.Base') -> 'Tuple[List[Any], List[Any]]':

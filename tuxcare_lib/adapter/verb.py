@@ -168,7 +168,7 @@ class DnfVerb:
                 prepared, transaction = uninstall.prepare(context), Transaction(self._cli)
             Operation(context, 'dnf tuxcare uninstall', uninstall.changes(context, prepared),
                       uninstall.work(prepared, transaction.work()),
-                      lambda: uninstall.leave_mode(context)).carry_out(transaction)
+                      lambda: uninstall.leave_mode(context, prepared)).carry_out(transaction)
         self._present(uninstall.finish(context, prepared, planned))
 
     def _planned_back(self, prepared: uninstall.Prepared) -> 'Transaction':

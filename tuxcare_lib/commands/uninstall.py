@@ -127,9 +127,8 @@ def done_already(prepared: Prepared) -> Report:
         'registered': prepared.facts.is_registered, 'reboot': prepared.must_reboot})
 
 
-def leave_mode(context: Context) -> None:
+def leave_mode(context: Context, prepared: Prepared) -> None:
     """FIPS mode is left, and another kernel than TuxCare's is the default. Raises CommandError."""
-    prepared = prepare(context)
     boot.restore(context.root, prepared.target, context.console.say)
 
 

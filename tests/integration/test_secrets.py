@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The token has one home: whatever fails, however much is said, it is neither printed nor logged."""
+import pytest
+
+from tests.integration.outcome import places_of, register
+from tests.sandbox.faults import Fault, Status
+from tests.sandbox.host import Host
+from tests.sandbox.service import Service
+
+TOKEN = "etc/dnf/vars/tuxcare_token"
+
+
+@pytest.mark.parametrize("path", ["*repomd.xml", "*primary*", "*.rpm"])
+@pytest.mark.parametrize("status", [403, 404, 500])
+def test_a_repository_that_fails(any_host: Host, service: Service, status: int, path: str) -> None:
+    """dnf prints and logs the address of what failed, librepo logs every address (FACTS 7); the token is in them."""
+    register(any_host)
+    token = (any_host.root / TOKEN).read_text().strip()
+    service.order(Fault(Status(status), path=path))
+    for options in (["-d", "10"], []):
+        done = any_host.dnf("-y", "--setopt=retries=1", *options, "upgrade")
+        assert done.returncode == 1 and str(status) in done.stdout + done.stderr
+        assert token not in done.stdout + done.stderr
+    assert places_of(any_host, token, folders=("etc", "var", "root", "tmp", "run")) == [TOKEN]
