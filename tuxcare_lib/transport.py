@@ -4,24 +4,32 @@
 The environment and files of the user do not steer it (proxies, .netrc, certificate bundles come from the configuration alone).
 """
 
+import contextlib
 import random
+import re
+import threading
 import time
-from typing import Callable, Dict, NamedTuple, Union
+from email.utils import parsedate_to_datetime
+from typing import Callable, Dict, List, NamedTuple, Optional, Union
 from urllib.parse import urljoin, urlsplit
 
 import requests
 
 from tuxcare_lib import __version__
-from tuxcare_lib.errors import ServiceError, TransportError
+from tuxcare_lib.errors import ServiceError, TransportError, TuxcareError
 from tuxcare_lib.model import Request, Response
 
 _CHUNK = 65536
 _MOST_REDIRECTS = 3
 _AGAIN = (429, 502, 503, 504)
+# "Not now": the service says that it did nothing, so that even a registration may be sent again.
+_PUT_OFF = (429, 503)
+_LONGEST_WAIT = 120
+_PATIENCE = 2
 
 
 class Network(NamedTuple):
-    """How the network is reached. Times in seconds; `exchange` limits a whole request with its answer."""
+    """How the network is reached. Times in seconds; `timeout` limits a silence, `exchange` a whole request with its answer."""
 
     ca_file: str = ''
     proxy: str = ''
@@ -31,13 +39,13 @@ class Network(NamedTuple):
 
 
 class Transport:
-    """Sends requests. `sleep` and `clock` are arguments so that time can be the test's own."""
+    """Sends requests. `sleep` is an argument so that time can be the test's own; `say` is told of waiting."""
 
     def __init__(self, network: Network, sleep: Callable[[float], None] = time.sleep,
-                 clock: Callable[[], float] = time.monotonic) -> None:
+                 say: Callable[[str], None] = lambda line: None) -> None:
         self._network = network
         self._sleep = sleep
-        self._clock = clock
+        self._say = say
         self._session = requests.Session()
         self._session.trust_env = False  # no proxy, no password, no certificates from the environment
         self._session.headers['User-Agent'] = 'dnf-plugin-tuxcare/' + __version__
@@ -45,12 +53,14 @@ class Transport:
     def send(self, request: Request) -> Response:
         """The answer, its body limited to `request.limit` bytes. Raises TransportError or ServiceError.
 
-        A GET is sent again after a lost connection or a server's "not now"; a POST only where it cannot have been received.
+        A GET is sent again after a lost connection or a server's error; a POST only where it cannot have been received, or
+        was put off. A Retry-After is obeyed up to two minutes; where the server asks for more, that is told.
         """
         for attempt in range(self._network.retries + 1):
             last = attempt == self._network.retries
+            pause = random.uniform(0, min(8.0, 0.5 * 2 ** attempt))  # full jitter: a fleet must not come back as one
             try:
-                response = self._once(request)
+                answer = self._once(request)
             except _NotSent as error:
                 if last:
                     raise error.reason
@@ -58,50 +68,97 @@ class Transport:
                 if last or request.method != 'GET':
                     raise
             else:
-                if last or response.status not in _AGAIN or (request.method != 'GET' and response.status != 429):
-                    return response
-            self._sleep(random.uniform(0, min(8.0, 0.5 * 2 ** attempt)))
+                if last or answer.status not in (_AGAIN if request.method == 'GET' else _PUT_OFF):
+                    return Response(answer.status, answer.body)
+                pause += self._asked_for(answer, request)
+            self._sleep(pause)
         raise AssertionError('unreachable')
 
-    def _once(self, request: Request) -> Response:
+    def _asked_for(self, answer: '_Answer', request: Request) -> int:
+        """The seconds of a Retry-After. Raises ServiceError where that is longer than anybody waits at a terminal."""
+        seconds = _seconds(answer.retry_after)
+        if seconds > _LONGEST_WAIT:
+            raise ServiceError('{} is busy and asks to come back in {} s: HTTP {}.'.format(
+                _host(request.url), seconds, answer.status), 'Try again then.', answer.status)
+        if seconds > _PATIENCE:
+            self._say('{} is busy; waiting for {} s as it asks.'.format(_host(request.url), seconds))
+        return seconds
+
+    def _once(self, request: Request) -> '_Answer':
         url = request.url
         for _ in range(_MOST_REDIRECTS + 1):
-            answer = self._exchange(request, url)
+            answer = self._within(request, url)
             if answer.status not in (301, 302, 303, 307, 308):
-                return Response(answer.status, answer.body)
+                return answer
             url = _redirect(request, url, answer.location)
         raise ServiceError('{} redirects in a circle.'.format(_host(request.url)), 'Check the address in the configuration.')
 
+    def _within(self, request: Request, url: str) -> '_Answer':
+        """One exchange, ended by the clock whatever it hangs in: names, a handshake, an answer that drips.
+
+        It runs in a thread, since no timeout of a socket limits the whole of it; one that does not end is left behind, and goes
+        with the process.
+        """
+        answers: List[_Answer] = []
+        failures: List[TuxcareError] = []
+
+        def exchange() -> None:
+            try:
+                answers.append(self._exchange(request, url))
+            except TuxcareError as error:
+                failures.append(error)
+
+        thread = threading.Thread(target=exchange, daemon=True)
+        thread.start()
+        thread.join(_PATIENCE)
+        if thread.is_alive():
+            self._say('Waiting for {} to {}.'.format(_host(url), request.purpose))
+            thread.join(max(0, self._network.exchange - _PATIENCE))
+        if failures:
+            raise failures[0]
+        if not answers:
+            raise TransportError('{} took longer than {} s to {}.'.format(
+                _host(url), self._network.exchange, request.purpose), 'Try again later.')
+        return answers[0]
+
     def _exchange(self, request: Request, url: str) -> '_Answer':
-        deadline = self._clock() + self._network.exchange
         proxies = {'http': self._network.proxy, 'https': self._network.proxy} if self._network.proxy else {}
         verify: Union[str, bool] = self._network.ca_file or True
         try:
             with self._session.request(
                     request.method, url, json=request.json, timeout=(self._network.timeout, self._network.timeout),
                     allow_redirects=False, stream=True, verify=verify, proxies=proxies) as response:
-                body = self._body(response, request, deadline)
-                return _Answer(response.status_code, body, response.headers.get('Location', ''))
+                return _Answer(response.status_code, _body(response, request), response.headers.get('Location', ''),
+                               response.headers.get('Retry-After', ''))
         except (requests.exceptions.RequestException, OSError) as error:
             raise _translated(error, url, self._network.ca_file)
 
-    def _body(self, response: requests.Response, request: Request, deadline: float) -> bytes:
-        body = b''
-        for chunk in response.iter_content(_CHUNK):
-            body += chunk
-            if len(body) > request.limit:
-                raise TransportError('{} sent more than {} bytes when asked to {}.'.format(
-                    _host(request.url), request.limit, request.purpose), 'Check the address in the configuration.')
-            if self._clock() > deadline:
-                raise TransportError('{} took longer than {} s to {}.'.format(
-                    _host(request.url), self._network.exchange, request.purpose), 'Try again later.')
-        return body
+
+def _body(response: requests.Response, request: Request) -> bytes:
+    body = b''
+    for chunk in response.iter_content(_CHUNK):
+        body += chunk
+        if len(body) > request.limit:
+            raise TransportError('{} sent more than {} bytes when asked to {}.'.format(
+                _host(request.url), request.limit, request.purpose), 'Check the address in the configuration.')
+    return body
+
+
+def _seconds(retry_after: str) -> int:
+    """A Retry-After (RFC 9110, 10.2.3) in seconds from now; 0 for none, or one that cannot be read."""
+    if re.match(r'[0-9]{1,9}\Z', retry_after, re.A):
+        return int(retry_after)
+    moment: Optional[float] = None
+    with contextlib.suppress(ValueError, TypeError, IndexError, OverflowError):
+        moment = parsedate_to_datetime(retry_after).timestamp()
+    return 0 if moment is None else max(0, int(moment - time.time()))
 
 
 class _Answer(NamedTuple):
     status: int
     body: bytes
     location: str
+    retry_after: str
 
 
 class _NotSent(TransportError):

@@ -17,7 +17,7 @@ import dnf.exceptions
 from tuxcare_lib import cli, configuration, journal, lock
 from tuxcare_lib.adapter.output import Output
 from tuxcare_lib.adapter.packages import Operation, Transaction
-from tuxcare_lib.commands import Context, exclusive, fips, interruptible, recover, recover_first, uninstall
+from tuxcare_lib.commands import UNINSTALL, Context, exclusive, fips, interruptible, recover, recover_first, uninstall
 from tuxcare_lib.console import Console
 from tuxcare_lib.errors import CommandError, DeclinedError, RecoveryError, TuxcareError, UsageError
 from tuxcare_lib.model import Report, Request, Response, Work
@@ -164,9 +164,9 @@ class DnfVerb:
             transaction = self._planned_back(prepared)
             planned = transaction.work()
             if prepared.needs_kernel:  # first, so that there is one to boot when the mode is left
-                Operation(context, 'dnf tuxcare uninstall', (), planned).carry_out(transaction)
+                Operation(context, UNINSTALL, (), planned).carry_out(transaction)
                 prepared, transaction = uninstall.prepare(context), Transaction(self._cli)
-            Operation(context, 'dnf tuxcare uninstall', uninstall.changes(context, prepared),
+            Operation(context, UNINSTALL, uninstall.changes(context, prepared),
                       uninstall.work(prepared, transaction.work()),
                       lambda: uninstall.leave_mode(context, prepared)).carry_out(transaction)
         self._present(uninstall.finish(context, prepared, planned))
@@ -217,11 +217,12 @@ class DnfVerb:
     def _context(self) -> Context:
         conf = self._base.conf
         catalogue, settings = configuration.read(self._root.path)
+        say = logger.info if Console.is_interactive() else logger.debug  # of waiting: only who looks wants to know
         assume = False if conf.assumeno else True if conf.assumeyes else None
         return Context(
             root=self._root, catalogue=catalogue, settings=settings,
             console=Console(logger.info, logger.warning, assume), options=self._options,
-            architecture=conf.basearch, licence_key=self._key, send=_Sender(settings, _network(conf)).send,
+            architecture=conf.basearch, licence_key=self._key, send=_Sender(settings, _network(conf), say).send,
             now=_now, wait=not conf.exit_on_lock,
             cache=conf.cachedir if os.geteuid() == 0 else conf.system_cachedir)
 
@@ -248,9 +249,10 @@ class DnfVerb:
 class _Sender:
     """The transport, made at the first request: most verbs need no network, and requests is slow to import."""
 
-    def __init__(self, settings: Settings, network: Dict[str, str]) -> None:
+    def __init__(self, settings: Settings, network: Dict[str, str], say: Callable[[str], None]) -> None:
         self._settings = settings
         self._network = network
+        self._say = say
         self._transport: Any = None
 
     def send(self, request: Request) -> Response:
@@ -259,7 +261,7 @@ class _Sender:
             self._transport = Transport(Network(
                 ca_file=self._settings.ca_file or self._network['ca_file'],
                 proxy=self._settings.proxy or self._network['proxy'],
-                timeout=self._settings.timeout, retries=self._settings.retries))
+                timeout=self._settings.timeout, retries=self._settings.retries), say=self._say)
         answer: Response = self._transport.send(request)
         return answer
 

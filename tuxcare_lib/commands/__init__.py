@@ -17,6 +17,10 @@ from tuxcare_lib.rootfs import Root
 from tuxcare_lib.settings import Settings
 
 
+# Two operations, packages and then the registration: what is undone of the second is not the whole.
+UNINSTALL = 'dnf tuxcare uninstall'
+
+
 class Context(NamedTuple):
     """Everything a verb may touch, as arguments.
 
@@ -112,17 +116,18 @@ def settled(context: Context, say: Callable[[str], None]) -> List[str]:
 
 def _settle(context: Context, found: Open, told: Callable[[str], None]) -> None:
     if found.forward:
-        _finish_unregistering(context, found.before, told)
+        _finish_unregistering(context, found.verb, found.before, told)
     elif found.work.is_done and found.work.kernel:
         _finish_entering(context, found, told)
     elif found.work.is_done:
         journal.commit(context.root)
-        told('`{}` was cut off; it is finished.'.format(found.verb))
+        told('`{0}` was cut off after its packages, which stay; run `{0}` again for the rest.'.format(found.verb))
     elif packages_have_begun(context.root, found.work):
         raise RecoveryError('The packages of `{}` were cut off half way.'.format(found.verb), messages.RECOVER_HINT)
     else:
         verb = journal.undo(context.root, context.console.say)
-        told('`{}` was cut off; its changes were undone.'.format(verb))
+        again = ' Run `{}` again for the rest.'.format(verb) if verb == UNINSTALL else ''
+        told('`{}` was cut off; its changes were undone.{}'.format(verb, again))
 
 
 def packages_have_begun(root: Root, work: Work) -> bool:
@@ -145,14 +150,14 @@ def _finish_entering(context: Context, found: Open, told: Callable[[str], None])
     told('`{}` was cut off; it is finished. {}'.format(found.verb, messages.REBOOT.format(kernel=found.work.kernel)))
 
 
-def _finish_unregistering(context: Context, before: Dict[str, Optional[Image]], told: Callable[[str], None]) -> None:
+def _finish_unregistering(context: Context, verb: str, before: Dict[str, Optional[Image]], told: Callable[[str], None]) -> None:
     """The end of an `unregister` whose files are all changed: the seat, and the trust in the key."""
     images = {path: before[path].data for path in (TOKEN, REGISTRATION) if before.get(path)}  # type: ignore[union-attr]
     record = registration.parse(images[REGISTRATION]) if REGISTRATION in images else None
     value = images.get(TOKEN, b'').decode('ascii', 'replace').strip()
     token = Token(value) if Token.PATTERN.match(value) else None
     seat_words = _returned(context, token, record.host_name if record else '')
-    told(' '.join(['`dnf tuxcare unregister` was cut off; it is finished.', seat_words] + distrust(context, record)))
+    told(' '.join(['`{}` was cut off; it is finished.'.format(verb), seat_words] + distrust(context, record)))
     journal.commit(context.root)
     remove_own_folder(context, record)
 

@@ -9,7 +9,7 @@ from functools import cmp_to_key
 from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
 
 from tuxcare_lib import boot, facts as gathering, fips, messages, restoration, rpmdb
-from tuxcare_lib.commands import Context, intact, side, unregister
+from tuxcare_lib.commands import UNINSTALL, Context, intact, side, unregister
 from tuxcare_lib.errors import UsageError
 from tuxcare_lib.host import FIPS_STATE, Facts
 from tuxcare_lib.model import Boot, Change, Plan, Report, Work
@@ -158,7 +158,7 @@ def finish(context: Context, prepared: Prepared, planned: Work) -> Report:
         lines = (messages.UNINSTALLED.format(number=len(prepared.packages)),)
     document: Dict[str, Any] = {'changed': bool(prepared.packages or prepared.commands), 'registered': False}
     if prepared.facts.is_registered:
-        left = unregister.carry_out(context, [])
+        left = unregister.carry_out(context, [], UNINSTALL)
         lines, document = lines + left.lines, left.document
     return Report(lines + (messages.UNINSTALL_PLUGIN,), dict(
         document, **dict(packages, command='uninstall', exit_status=0, reboot=False)))

@@ -33,10 +33,10 @@ def run(context: Context) -> Report:
     return carry_out(context, [messages.FIPS_LOOSE] if loose else [])
 
 
-def carry_out(context: Context, told: List[str]) -> Report:
-    """Unregister, nobody being asked any more. `told` are notes for the report."""
+def carry_out(context: Context, told: List[str], verb: str = 'dnf tuxcare unregister') -> Report:
+    """Unregister, nobody being asked any more. `told` are notes for the report, `verb` is what the journal calls it."""
     with exclusive(context):
-        return _unregister(context, told)
+        return _unregister(context, told, verb)
 
 
 def _dry_run(context: Context, facts: Facts) -> Report:
@@ -45,7 +45,7 @@ def _dry_run(context: Context, facts: Facts) -> Report:
     return plan_report('unregister', Plan(requests, tuple(changes), notes=tuple(notes)))
 
 
-def _unregister(context: Context, told: List[str]) -> Report:
+def _unregister(context: Context, told: List[str], verb: str) -> Report:
     facts = gathering.gather(context.root, context.architecture)
     if not facts.is_registered:
         return run(context)
@@ -60,7 +60,7 @@ def _unregister(context: Context, told: List[str]) -> Report:
         notes.extend(distrust(context, record))
 
     # The seat goes last: files that cannot be changed leave it taken, and a service that refuses leaves the files.
-    journal.apply(context.root, 'dnf tuxcare unregister', changes, finish, forward=True)
+    journal.apply(context.root, verb, changes, finish, forward=True)
     remove_own_folder(context, record)
     seat = messages.SEAT_TAKEN if local else messages.SEAT_RETURNED
     drift = messages.DRIFT.format(record.pin if record else 'its minor release')

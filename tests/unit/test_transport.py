@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Time and repetition on the network, against a real server on this machine: what ends, what is sent again, and when."""
+
+import contextlib
+import http.server
+import threading
+import time
+from email.utils import formatdate
+from typing import Any, Callable, Dict, Iterator, List, Tuple
+
+import pytest
+
+from tuxcare_lib import transport
+from tuxcare_lib.errors import ServiceError, TransportError
+from tuxcare_lib.model import Request, Response
+from tuxcare_lib.transport import Network, Transport
+
+Answer = Callable[[http.server.BaseHTTPRequestHandler], None]
+
+
+@contextlib.contextmanager
+def serving(*answers: Answer) -> Iterator[Tuple[str, List[str]]]:
+    """The address of a server that gives these answers in turn, the last one for ever; and the methods it was asked with."""
+    asked: List[str] = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def answer(self) -> None:
+            asked.append(self.command)
+            self.rfile.read(int(self.headers.get('Content-Length', 0)))
+            with contextlib.suppress(OSError):
+                answers[min(len(asked), len(answers)) - 1](self)
+
+        def __getattr__(self, name: str) -> Any:  # do_GET, do_POST
+            return self.answer if name.startswith('do_') else super().__getattribute__(name)
+
+        def log_message(self, *unused: Any) -> None:
+            pass
+
+    server = http.server.HTTPServer(('127.0.0.1', 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    try:
+        yield 'http://127.0.0.1:{}/x'.format(server.server_address[1]), asked
+    finally:
+        threading.Thread(target=server.shutdown, daemon=True).start()
+
+
+def status(code: int, **headers: str) -> Answer:
+    def answer(handler: http.server.BaseHTTPRequestHandler) -> None:
+        handler.send_response(code)
+        for name, value in headers.items():
+            handler.send_header(name.replace('_', '-'), value)
+        handler.send_header('Content-Length', '2')
+        handler.end_headers()
+        handler.wfile.write(b'{}')
+    return answer
+
+
+def dripping(head: bool) -> Answer:
+    """Bytes without end, each in time: of the header, or of the body."""
+    def answer(handler: http.server.BaseHTTPRequestHandler) -> None:
+        if not head:
+            handler.send_response(200)
+            handler.end_headers()
+        handler.wfile.write(b'HTTP/1.1 200 OK\r\nX-Slow: ' if head else b'')
+        for _ in range(200):
+            handler.wfile.write(b'x')
+            handler.wfile.flush()
+            time.sleep(0.05)
+    return answer
+
+
+def send(url: str, method: str = 'GET', retries: int = 3, **more: Any) -> Tuple[Response, Dict[str, List[Any]]]:
+    seen: Dict[str, List[Any]] = {'slept': [], 'said': []}
+    sender = Transport(Network(retries=retries, timeout=5, **more), sleep=seen['slept'].append, say=seen['said'].append)
+    return sender.send(Request(method, url, 'try', {} if method == 'POST' else None)), seen
+
+
+@pytest.mark.parametrize('head', [False, True], ids=['body', 'header'])
+def test_an_answer_that_drips_ends(head: bool) -> None:
+    with serving(dripping(head)) as (url, asked):
+        began = time.monotonic()
+        with pytest.raises(TransportError, match='took longer than 1 s to try') as caught:
+            send(url, method='POST', exchange=1)
+        assert time.monotonic() - began < 4 and asked == ['POST'] and caught.value.maybe_received
+
+
+@pytest.mark.parametrize('method, code, again', [
+    ('GET', 429, True), ('GET', 502, True), ('GET', 503, True), ('GET', 504, True), ('GET', 500, False), ('GET', 403, False),
+    ('POST', 429, True), ('POST', 503, True), ('POST', 500, False), ('POST', 502, False), ('POST', 504, False),
+    ('POST', 400, False),
+])
+def test_what_is_sent_again(method: str, code: int, again: bool) -> None:
+    with serving(status(code), status(200)) as (url, asked):
+        response, seen = send(url, method)
+    assert response.status == (200 if again else code)
+    assert asked == [method] * (2 if again else 1) and len(seen['slept']) == len(asked) - 1
+
+
+def test_it_gives_up() -> None:
+    with serving(status(503)) as (url, asked):
+        response, seen = send(url, retries=2)
+    assert response.status == 503 and len(asked) == 3 and len(seen['slept']) == 2
+
+
+@pytest.mark.parametrize('value, least, most', [
+    ('7', 7, 7.5), ('0', 0, 0.5), ('', 0, 0.5), ('soon', 0, 0.5), ('-5', 0, 0.5),
+    ('Wed, 21 Oct 2015 07:28:00 GMT', 0, 0.5), ('99999999999999999999', 0, 0.5),
+])
+def test_retry_after_is_obeyed(value: str, least: float, most: float) -> None:
+    with serving(status(429, Retry_After=value), status(200)) as (url, _):
+        response, seen = send(url, 'POST')
+    assert response.status == 200 and least <= seen['slept'][0] <= most
+    assert bool(seen['said']) == (least > 2)
+
+
+def test_retry_after_as_a_date() -> None:
+    with serving(status(503, Retry_After=formatdate(time.time() + 60, usegmt=True)), status(200)) as (url, _):
+        _, seen = send(url)
+    assert 57 <= seen['slept'][0] <= 60.5
+
+
+def test_nobody_waits_for_an_hour() -> None:
+    with serving(status(429, Retry_After='3600')) as (url, asked):
+        with pytest.raises(ServiceError, match='asks to come back in 3600 s') as caught:
+            send(url)
+    assert asked == ['GET'] and caught.value.http_status == 429
+
+
+def test_a_slow_answer_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, '_PATIENCE', 0.1)
+
+    def slow(handler: http.server.BaseHTTPRequestHandler) -> None:
+        time.sleep(0.5)
+        status(200)(handler)
+
+    with serving(slow) as (url, _):
+        response, seen = send(url)
+    assert response.status == 200 and seen['said'] == ['Waiting for {} to try.'.format(url.split('/')[2])]
