@@ -29,9 +29,13 @@ _PATIENCE = 2
 
 
 class Network(NamedTuple):
-    """How the network is reached. Times in seconds; `timeout` limits a silence, `exchange` a whole request with its answer."""
+    """How the network is reached. Times in seconds; `timeout` limits a silence, `exchange` a whole request with its answer.
+
+    Without `verify` any certificate is accepted where there is no `ca_file`.
+    """
 
     ca_file: str = ''
+    verify: bool = True
     proxy: str = ''
     timeout: int = 30
     retries: int = 3
@@ -48,6 +52,8 @@ class Transport:
         self._say = say
         self._session = requests.Session()
         self._session.trust_env = False  # no proxy, no password, no certificates from the environment
+        if not network.verify:  # who chose that was told by the caller; once for each request is noise
+            requests.packages.urllib3.disable_warnings()  # type: ignore[attr-defined]
         self._session.headers['User-Agent'] = 'dnf-plugin-tuxcare/' + __version__
 
     def send(self, request: Request) -> Response:
@@ -123,7 +129,7 @@ class Transport:
 
     def _exchange(self, request: Request, url: str) -> '_Answer':
         proxies = {'http': self._network.proxy, 'https': self._network.proxy} if self._network.proxy else {}
-        verify: Union[str, bool] = self._network.ca_file or True
+        verify: Union[str, bool] = self._network.ca_file or self._network.verify
         try:
             with self._session.request(
                     request.method, url, json=request.json, timeout=(self._network.timeout, self._network.timeout),
@@ -188,8 +194,11 @@ def _translated(error: Exception, url: str, ca_file: str) -> TransportError:
     host = _host(url)
     text = repr(error)
     if isinstance(error, requests.exceptions.SSLError):
-        return TransportError('The certificate of {} is not accepted: {}.'.format(host, _certificate(text)),
-                              'For a private authority set ca_file in the configuration.')
+        cause = _certificate(text)
+        failure = TransportError('The certificate of {} is not accepted: {}.'.format(host, cause or 'the TLS handshake failed'),
+                                 'For a private authority set ca_file in the configuration.')
+        failure.maybe_received = not cause  # a certificate is looked at before anything is sent
+        return failure
     # Some urllib3 call every broken connection behind a proxy a ProxyError, also one that the request had gone through.
     if isinstance(error, requests.exceptions.ProxyError) and any(words in text for words in _NO_PROXY):
         return _NotSent(TransportError('The proxy for {} refuses or does not answer.'.format(host),
@@ -202,8 +211,10 @@ def _translated(error: Exception, url: str, ca_file: str) -> TransportError:
         if words in text:
             return _NotSent(TransportError(message.format(host), remedy))
     if isinstance(error, OSError) and not isinstance(error, requests.exceptions.RequestException) or 'CA cert' in text:
-        return TransportError('The certificates in {} cannot be read.'.format(ca_file or 'the system store'),
-                              'Check ca_file in the configuration.')
+        unreadable = TransportError('The certificates in {} cannot be read.'.format(ca_file or 'the system store'),
+                                    'Check ca_file in the configuration.')
+        unreadable.maybe_received = False
+        return unreadable
     return TransportError('The connection to {} broke off.'.format(host), 'Try again later.')
 
 
@@ -225,4 +236,4 @@ _CERTIFICATE_CAUSES: Dict[str, str] = {
 
 
 def _certificate(text: str) -> str:
-    return next((cause for words, cause in _CERTIFICATE_CAUSES.items() if words in text), 'the TLS handshake failed')
+    return next((cause for words, cause in _CERTIFICATE_CAUSES.items() if words in text), '')

@@ -342,3 +342,18 @@ def test_essential_releases(hosts: Hosts, service: Service, release: str, tmp_pa
             assert "$releasever" not in "".join(section.values())
             assert "$tuxcare_releasever" in section.get("baseurl", "") + section.get("mirrorlist", "")
     assert (host.root / "etc/dnf/vars/tuxcare_releasever").read_text() == release + "\n"
+
+
+@pytest.mark.parametrize("verify", ["1", "0"])
+def test_certificates_as_dnf_conf_says(host: Host, service: Service, verify: str) -> None:
+    """Without a private authority named anywhere: refused, and no seat can be taken; accepted where dnf.conf says so, aloud."""
+    for name in ("etc/dnf/dnf.conf", "etc/dnf/plugins/tuxcare.conf"):
+        path = host.root / name
+        path.write_text("".join(line for line in path.open() if not line.startswith(("sslcacert", "ca_file"))))
+    done = host.dnf("--setopt=sslverify=" + verify, "tuxcare", "register", env={"TUXCARE_LICENSE_KEY": ESU_KEY})
+    assert ("sslverify is off" in done.stderr) == (verify == "0") and "InsecureRequestWarning" not in done.stderr
+    if verify == "0":
+        is_done(done)
+    else:
+        assert "still be taken" not in refused(done, "its issuer is unknown", "ca_file")
+    assert (ESU_KEY in service.seats) == (verify == "0")

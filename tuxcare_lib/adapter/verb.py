@@ -249,7 +249,7 @@ class DnfVerb:
 class _Sender:
     """The transport, made at the first request: most verbs need no network, and requests is slow to import."""
 
-    def __init__(self, settings: Settings, network: Dict[str, str], say: Callable[[str], None]) -> None:
+    def __init__(self, settings: Settings, network: Dict[str, Any], say: Callable[[str], None]) -> None:
         self._settings = settings
         self._network = network
         self._say = say
@@ -258,21 +258,23 @@ class _Sender:
     def send(self, request: Request) -> Response:
         if self._transport is None:
             from tuxcare_lib.transport import Network, Transport
+            if not self._network['verify'] and not (self._settings.ca_file or self._network['ca_file']):
+                logger.warning('sslverify is off in dnf.conf: whoever is on the way can read the licence key and the token.')
             self._transport = Transport(Network(
                 ca_file=self._settings.ca_file or self._network['ca_file'],
-                proxy=self._settings.proxy or self._network['proxy'],
+                verify=self._network['verify'], proxy=self._settings.proxy or self._network['proxy'],
                 timeout=self._settings.timeout, retries=self._settings.retries), say=self._say)
         answer: Response = self._transport.send(request)
         return answer
 
 
-def _network(conf: Any) -> Dict[str, str]:
+def _network(conf: Any) -> Dict[str, Any]:
     """dnf's own proxy (with its user and password) and certificates, for our transport."""
     proxy = conf.proxy or ''
     if proxy and conf.proxy_username:
         scheme, _, rest = proxy.partition('://')
         proxy = '{}://{}:{}@{}'.format(scheme, conf.proxy_username, conf.proxy_password or '', rest)
-    return {'proxy': proxy, 'ca_file': conf.sslcacert or ''}
+    return {'proxy': proxy, 'ca_file': conf.sslcacert or '', 'verify': bool(conf.sslverify)}
 
 
 def _now() -> str:
