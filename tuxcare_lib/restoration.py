@@ -26,7 +26,11 @@ def unregistration_changes(facts: Facts, side: str = '') -> Tuple[List[Change], 
     notes: List[str] = []
     current = dict(facts.images)
     current.update({file.path: file.image for file in facts.repository_files})
+    unreadable = {problem.path: problem.text for problem in facts.problems if problem.path not in current}
     for kept in reversed(facts.kept):
+        if kept.path in unreadable:
+            notes.append(_left_alone(kept, unreadable[kept.path], side))
+            continue
         now = current.pop(kept.path, None)
         target = _restored(kept, now, side)
         if _is_edited(kept, now):
@@ -37,6 +41,14 @@ def unregistration_changes(facts: Facts, side: str = '') -> Tuple[List[Change], 
         if target != now:
             changes.append(Change(kept.path, now, target, kept.secret))
     return changes + _without_before_image(facts, current, notes), notes
+
+
+def _left_alone(kept: Kept, trouble: str, side: str) -> str:
+    """The note on a file in whose place something stands that is not ours to change. Raises ConflictError before --theirs."""
+    if side != 'theirs':
+        raise ConflictError('{}: {}.'.format(kept.path, trouble),
+                            'Put the file back in its place, or decide: --theirs leaves everything there as it is.')
+    return '{}: {}; it stays as it is.'.format(kept.path, trouble)
 
 
 def _is_edited(kept: Kept, now: Optional[Image]) -> bool:

@@ -69,6 +69,31 @@ def test_a_file_that_was_removed_stays_so_and_that_is_said(host: Host) -> None:
     assert not (host.root / BASEOS).exists()
 
 
+@pytest.mark.parametrize("what", ["a link out of /etc", "a link to nothing", "a folder"])
+def test_something_else_in_the_place_of_a_file(host: Host, service: Service, what: str) -> None:
+    """It is not ours to write through, and the lines behind it would stay: the administrator decides."""
+    before = state(host)
+    register(host)
+    path, kept = host.root / BASEOS, host.root / "root/baseos.repo"
+    path.rename(kept)
+    path.mkdir() if what == "a folder" else path.symlink_to("/root/baseos.repo" if "out" in what else "/nowhere")
+    with untouched(host, service):
+        refused(host.dnf("-y", "tuxcare", "unregister"), "/" + BASEOS, "--theirs")
+    assert "it stays as it is" in unregister(host, "--theirs") and (path.is_symlink() or path.is_dir())
+    path.rmdir() if what == "a folder" else path.unlink()
+    kept.rename(path)
+    assert before.changes(state(host)).keys() == {BASEOS}
+
+
+def test_a_renamed_file_loses_our_lines(host: Host) -> None:
+    before = (host.root / BASEOS).read_bytes()
+    register(host)
+    (host.root / BASEOS).rename(host.root / "etc/yum.repos.d/mine.repo")
+    said = unregister(host)
+    assert BASEOS + " was removed" in said and "/etc/yum.repos.d/mine.repo: there is no before-image" in said
+    assert (host.root / "etc/yum.repos.d/mine.repo").read_bytes() == before and not (host.root / BASEOS).exists()
+
+
 def test_twice_over(host: Host) -> None:
     before = state(host)
     for _ in range(2):
