@@ -108,12 +108,20 @@ def begin(root: Root, verb: str, changes: Sequence[Change], imports: str = '', w
 
 
 def _abandon(root: Root, made_folder: bool) -> None:
-    """Nothing has been changed yet: nothing is left behind, as far as the file system lets us."""
+    """Nothing has been changed yet: nothing is left behind, as far as the file system lets us.
+
+    Raises RecoveryError where the operation stays open.
+    """
     root.discard_temporary(_NEW + _LIST)
+    with contextlib.suppress(FileSystemError):
+        if is_open(root):  # renamed, and then the folder's fsync was refused
+            root.rename(_OPEN, _NEW)
     with contextlib.suppress(FileSystemError):
         root.remove_tree(_NEW)
         if made_folder:
             root.remove_empty_folder(STATE_FOLDER)
+    if is_open(root):
+        raise RecoveryError('Nothing was changed, but the journal cannot be removed.', messages.RECOVER_HINT)
 
 
 def put(root: Root, path: str, image: Optional[Image]) -> None:

@@ -12,6 +12,7 @@ import contextlib
 import json
 from typing import NamedTuple, Optional
 
+from tuxcare_lib import messages
 from tuxcare_lib.errors import FileSystemError, RecoveryError, StateError
 from tuxcare_lib.host import SEAT, STATE_FOLDER
 from tuxcare_lib.model import Image, Token
@@ -43,9 +44,20 @@ def keep(root: Root, owed: Owed) -> Owed:
         if made:
             stack.callback(root.remove_empty_folder, STATE_FOLDER)
             root.make_folder(STATE_FOLDER)
+        if root.kind(SEAT) == '':
+            stack.callback(_abandon, root)  # where only the folder's fsync is refused, the file is there already
         root.write(SEAT, image(owed))
         stack.pop_all()
     return owed
+
+
+def _abandon(root: Root) -> None:
+    """Nobody was asked yet. Raises RecoveryError where the file stays all the same."""
+    with contextlib.suppress(FileSystemError):
+        if root.kind(SEAT):
+            root.remove(SEAT)
+    if root.kind(SEAT):
+        raise RecoveryError('{} cannot be removed.'.format(SEAT), messages.RECOVER_HINT)
 
 
 def read(root: Root) -> Optional[Owed]:

@@ -53,16 +53,22 @@ class Transaction:
             for package in self._base.sack.query().installed().filter(**_fields(nevra)):
                 self._base.package_remove(package)
 
-    def replace_by_community(self, packages: Sequence[Package]) -> None:
-        """Mark the newest build of the operating system's own in the place of each; what it has none of goes."""
+    def replace_by_community(self, packages: Sequence[Package], expected: Iterable[str]) -> None:
+        """Mark the newest build of the operating system's own in the place of each; what it has none of goes.
+
+        Raises CommandError where it has none of one and not all `expected` repositories could be read.
+        """
+        unread = sorted(set(expected) - {repo.id for repo in self._base.repos.iter_enabled()})
         many = self._base.sack.query().installed().filter(provides=list(self._base.conf.installonlypkgs))
         several = {package.name for package in many}
         others = {package.name for package in many if not is_vendors_build(package.vendor, package.release)}
         for package in packages:
             ours = self._base.sack.query().installed().filter(**_fields(package.nevra))
             newest = self._community(package.name, package.architecture)
-            stays = newest is None or package.name in several
-            if stays:
+            if newest is None and unread:
+                raise CommandError('{} has no build of the community in the repositories that were read; not read: {}.'.format(
+                    package.nevra, ', '.join(unread)), 'Enable them, or try again when they answer.')
+            if newest is None or package.name in several:
                 for found in ours:
                     self._base.package_remove(found)
             if newest is not None and package.name not in others:

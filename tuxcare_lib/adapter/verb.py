@@ -178,7 +178,7 @@ class DnfVerb:
         if prepared.needs_kernel:
             transaction.install_community(uninstall.KERNEL, self._base.conf.basearch)
         elif prepared.needs_packages:
-            transaction.replace_by_community(prepared.packages)
+            transaction.replace_by_community(prepared.packages, uninstall.community_repositories(self._context(), prepared))
         if prepared.needs_packages:
             transaction.resolve()
         return transaction

@@ -8,9 +8,9 @@ another kernel becomes the default, FIPS mode is left, and after a reboot the sa
 from functools import cmp_to_key
 from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
 
-from tuxcare_lib import boot, facts as gathering, fips, messages, restoration, rpmdb
+from tuxcare_lib import boot, facts as gathering, fips, messages, repofile, restoration, rpmdb
 from tuxcare_lib.commands import UNINSTALL, Context, intact, side, unregister
-from tuxcare_lib.errors import UsageError
+from tuxcare_lib.errors import ServiceError, UsageError
 from tuxcare_lib.host import FIPS_STATE, Facts
 from tuxcare_lib.model import Boot, Change, Plan, Report, Work
 from tuxcare_lib.pin import OWN_PACKAGE
@@ -109,6 +109,13 @@ def question(prepared: Prepared) -> str:
     return messages.LEAVES.format(pin=record.pin if record else 'its minor release', fips='')
 
 
+def community_repositories(context: Context, prepared: Prepared) -> List[str]:
+    """The enabled repositories of the host's files but for TuxCare's own: where a build of the community's may be."""
+    own = {entry.id for entry in context.catalogue.repositories}
+    return [section.name for file in prepared.facts.repository_files for section in file.document.sections
+            if repofile.is_enabled(section) and section.name not in own]
+
+
 def changes(context: Context, prepared: Prepared) -> List[Change]:
     """The files that go with the packages: what was kept of the boot before FIPS mode, once nothing of it is needed."""
     image = context.root.image(FIPS_STATE)
@@ -146,6 +153,16 @@ def dry_run(context: Context, prepared: Prepared, transaction: Sequence[str]) ->
     return plan_report('uninstall', Plan(requests, tuple(files), tuple(transaction), prepared.commands, notes))
 
 
+def _unregister(context: Context, replaced: bool) -> Report:
+    try:
+        return unregister.carry_out(context, [], UNINSTALL)
+    except ServiceError as error:
+        if replaced:
+            error.message += ' The packages were put back and stay so.'
+        error.remedy = 'Run `dnf tuxcare uninstall` again; with --local it does without the service.'
+        raise
+
+
 def finish(context: Context, prepared: Prepared, planned: Work) -> Report:
     """What is left after the packages: the registration. Raises as `unregister` does."""
     packages = {'installed': list(planned.install), 'erased': list(planned.erase)}
@@ -158,7 +175,7 @@ def finish(context: Context, prepared: Prepared, planned: Work) -> Report:
         lines = (messages.UNINSTALLED.format(number=len(prepared.packages)),)
     document: Dict[str, Any] = {'changed': bool(prepared.packages or prepared.commands), 'registered': False}
     if prepared.facts.is_registered:
-        left = unregister.carry_out(context, [], UNINSTALL)
+        left = _unregister(context, bool(prepared.packages))
         lines, document = lines + left.lines, left.document
     return Report(lines + (messages.UNINSTALL_PLUGIN,), dict(
         document, **dict(packages, command='uninstall', exit_status=0, reboot=False)))
