@@ -101,9 +101,13 @@ def way_back(now: Boot, before: Boot) -> Tuple[Tuple[str, ...], ...]:
     words, old = now.arguments.split(), before.arguments.split()
     policy = before.policy or 'DEFAULT'
     leaves = not will_be_on(before) and ('fips=1' in words or now.policy.startswith('FIPS'))
-    if leaves:
-        steps.append(('fips-mode-setup', '--disable'))
-    if policy != ('DEFAULT' if leaves else now.policy or 'DEFAULT'):
+    enters = will_be_on(before) and not will_be_on(now)
+    if leaves or enters:
+        steps.append(('fips-mode-setup', '--disable' if leaves else '--enable'))
+    left = now.policy or 'DEFAULT'
+    if leaves or enters:
+        left = 'DEFAULT' if leaves else now.policy if now.policy.startswith('FIPS') else 'FIPS'
+    if policy != left:
         steps.append(('update-crypto-policies', '--no-reload', '--set', policy))
     added = [word for word in words if word.startswith(('fips=', 'boot=')) and word not in old]
     if leaves:

@@ -176,10 +176,12 @@ def _put_back(root: Root, entry: '_File', say: Callable[[str], None]) -> None:
     now = root.image(entry.path)
     if now == entry.before:
         return
-    if now is None and entry.after:
+    if entry.path.endswith('.repo') and now is None and entry.after:
         say('{} was removed since; it stays so.'.format(entry.path))
         return
-    if now is not None and _digest(now) != entry.after and (entry.before is None or now.data != entry.before.data):
+    # What is ours alone is put right: a saved copy would be one more variable to dnf, or a second home of the token.
+    if entry.path.endswith('.repo') and now is not None and _digest(now) != entry.after and (
+            entry.before is None or now.data != entry.before.data):
         saved = entry.path + '.rpmsave'
         say('{} was edited since; the edited file is kept as {}.'.format(entry.path, saved))
         put(root, saved, now)

@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.samples import almalinux, catalogue, edited, gather, registered, release
 from tuxcare_lib import fips, host
-from tuxcare_lib.errors import HostError, NotRegisteredError
+from tuxcare_lib.errors import HostError, NotRegisteredError, StateError
 from tuxcare_lib.model import Boot, PackageSet
 
 KERNEL = 'kernel-5.14.0-284.11.1.el9_2.tuxcare.6'
@@ -111,3 +111,50 @@ def test_an_enabled_repository_and_a_missing_one_are_left_alone(tmp_path: Path) 
     assert fips.repository_change(gather(root)) is None
     root.remove(host.TUXCARE_REPO)
     assert fips.repository_change(gather(root)) is None
+
+
+# --- the way back -------------------------------------------------------------------------------------------------
+
+OFF = Boot('k', False, '/boot/old', 'ro quiet', 'DEFAULT')
+ON = Boot('k', True, '/boot/new', 'ro quiet fips=1', 'FIPS')
+DISABLE, CLEAN = ('fips-mode-setup', '--disable'), ('grubby', '--update-kernel=ALL', '--remove-args=fips=0')
+OLD = ('grubby', '--set-default=/boot/old')
+
+
+def policy(name: str) -> Tuple[str, ...]:
+    return ('update-crypto-policies', '--no-reload', '--set', name)
+
+
+@pytest.mark.parametrize('now, before, steps', [
+    (OFF, OFF, []), (ON, ON, []),
+    (ON, OFF, [OLD, DISABLE, CLEAN]),
+    (ON, OFF._replace(policy='DEFAULT:SHA1'), [OLD, DISABLE, policy('DEFAULT:SHA1'), CLEAN]),
+    (ON._replace(arguments='ro fips=1 boot=UUID=1'), OFF,
+     [OLD, DISABLE, ('grubby', '--update-kernel=ALL', '--remove-args=boot=UUID=1 fips=0')]),
+    (ON, OFF._replace(arguments='ro quiet boot=UUID=1'), [OLD, DISABLE, CLEAN]),
+    (ON, OFF._replace(arguments='ro fips=0'), [OLD, DISABLE]),
+    (ON._replace(default_kernel='/boot/old'), OFF, [DISABLE, CLEAN]),
+    (OFF._replace(policy='FIPS'), OFF, [DISABLE, CLEAN]),  # cut off inside fips-mode-setup --enable
+    (OFF._replace(arguments='ro fips=1'), OFF, [DISABLE, CLEAN]),
+    (OFF._replace(arguments='ro fips=0'), OFF, [CLEAN]),  # cut off behind fips-mode-setup --disable
+    (OFF._replace(arguments='ro fips=0'), OFF._replace(policy='FUTURE'), [policy('FUTURE'), CLEAN]),
+    (OFF._replace(default_kernel='/boot/new'), OFF, [OLD]),
+    (OFF, OFF._replace(default_kernel=''), []),
+    # Left, and to be entered again: an `uninstall` that is undone.
+    (OFF, ON, [('grubby', '--set-default=/boot/new'), ENABLE]),
+    (OFF, ON._replace(policy='FIPS:OSPP'), [('grubby', '--set-default=/boot/new'), ENABLE, policy('FIPS:OSPP')]),
+    (OFF._replace(policy='FIPS'), ON._replace(default_kernel='/boot/old'), [ENABLE]),
+])
+def test_way_back(now: Boot, before: Boot, steps: List[Tuple[str, ...]]) -> None:
+    assert list(fips.way_back(now, before)) == steps
+
+
+def test_what_booted_before_is_remembered() -> None:
+    assert fips.remembered(fips.render(OFF).data) == OFF and fips.remembered(None) is None
+
+
+@pytest.mark.parametrize('data', [b'', b'{}', b'[]', b'\xff', b'{"schema": 2, "before": {}}',
+                                  b'{"schema": 1, "before": {"policy": 7}}', fips.render(OFF).data.replace(b'false', b'"no"')])
+def test_a_damaged_memory_is_refused(data: bytes) -> None:
+    with pytest.raises(StateError):
+        fips.remembered(data)
