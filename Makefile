@@ -9,9 +9,11 @@ PYTEST_ARGS ?=
 BENCH_ARGS ?=
 # Options of the crash points: make crash CRASH_ARGS='--verb register --sample 20', or --help for all of them
 CRASH_ARGS ?=
+# Options of the soak: make soak SOAK_ARGS='--seed 7', or --help for all of them
+SOAK_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint unit pytest py36 sandbox bench bypasses crash rpm clean setup
+.PHONY: help demo test lint unit pytest py36 sandbox bench bypasses crash soak rpm clean setup
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -40,6 +42,9 @@ bench: setup ## what the plugin costs other dnf commands, in some eight minutes;
 
 crash: setup ## every changing verb dies, and is refused, at each of its system calls, in an hour or so; writes docs/crash.md
 	@$(PYTHON) -m tests.crash --output docs $(CRASH_ARGS)
+
+soak: setup ## 200 random sequences of verbs, edits, other commands, kills and server faults, in some twenty minutes
+	@$(PYTHON) -m tests.soak $(SOAK_ARGS)
 
 rpm: setup ## build/rpm/…/dnf-plugin-tuxcare-….rpm
 	@scripts/build-rpm

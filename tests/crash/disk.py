@@ -193,10 +193,10 @@ class Disk:
 
     # --- the power goes -----------------------------------------------------------------------------------------------
 
-    def states(self, seed: int) -> Iterator[Tuple[int, Tree]]:
-        """(how many calls were made, what is on the disk then), each different tree once."""
+    def states(self, seed: int, one_of: int = 1) -> Iterator[Tuple[int, Tree]]:
+        """(how many calls were made, what is on the disk then), each different tree once; only after each `one_of` calls."""
         seen: Set[str] = set()
-        for count in range(len(self._steps) + 1):
+        for count in range(0, len(self._steps) + 1, one_of):
             chance = random.Random("%d %d" % (seed, count))
             events, durable = self._durable(count)
             for there, kept in product(_chosen(events, durable, chance), _KEPT):

@@ -3,7 +3,8 @@
  * Counts the system calls by which a program changes files of a host, and at the N-th of them kills the program or lets
  * the call fail. Loaded by LD_PRELOAD; what is not below one of the given places is not counted and not touched.
  *
- *   CRASH_PLACES   absolute path prefixes, separated by ':'; one that ends with '$' is that path alone
+ *   CRASH_PLACES   absolute path prefixes, separated by ':'; one that ends with '$' is that path alone. Paths are told as
+ *                  they are outside, also while the program has changed its root (rpm does for a whole transaction)
  *   CRASH_LOG      a file: one line for each counted call, fields separated by tabs, the last one its result
  *   CRASH_AT       N, from 1; without it calls are only counted
  *   CRASH_MODE     "kill" (before the call) | "once" (the call fails) | "dead" (it and all later ones fail)
@@ -11,6 +12,7 @@
  *   CRASH_ERRNO    what a call fails with
  */
 #define _GNU_SOURCE
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -28,6 +30,19 @@
 #define ROOM_FIELD (2 * PATH_MAX + 64)
 
 static int counted;
+/* Of the program as it was started; in another root neither can be opened. */
+static int proc_self = -1, log_file = -1;
+/* The root that was changed to; empty outside of any. */
+static char other_root[PATH_MAX];
+
+__attribute__((constructor)) static void start(void)
+{
+    const char *path = getenv("CRASH_LOG");
+
+    proc_self = syscall(SYS_openat, AT_FDCWD, "/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+    if (path)
+        log_file = syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+}
 
 /* --- which calls are counted ---------------------------------------------------------------------------------------- */
 
@@ -37,16 +52,33 @@ static void absolute(int folder, const char *path, char *out)
     ssize_t length;
 
     if (path[0] == '/') {
-        snprintf(out, PATH_MAX, "%s", path);
+        snprintf(out, PATH_MAX, "%.*s%s", PATH_MAX / 4, other_root, path);
         return;
     }
     if (folder == AT_FDCWD)
-        strcpy(link, "/proc/self/cwd");
+        strcpy(link, "cwd");
     else
-        snprintf(link, sizeof link, "/proc/self/fd/%d", folder);
-    length = readlink(link, base, sizeof base - 1);
+        snprintf(link, sizeof link, "fd/%d", folder);
+    length = readlinkat(proc_self, link, base, sizeof base - 1);
     base[length > 0 ? length : 0] = '\0';
-    snprintf(out, PATH_MAX, "%.*s%s%s", PATH_MAX / 2, base, path[0] ? "/" : "", path);
+    snprintf(out, PATH_MAX, "%.*s%.*s%s%s", PATH_MAX / 4, other_root, PATH_MAX / 4, base, path[0] ? "/" : "", path);
+}
+
+/* rpm goes into a root by its path, and out by chroot(".") with its old folder at hand. */
+int chroot(const char *path)
+{
+    char root[PATH_MAX] = "";
+    size_t length;
+    int result;
+
+    if (strcmp(path, ".") != 0)
+        absolute(AT_FDCWD, path, root);
+    for (length = strlen(root); length && root[length - 1] == '/'; length--)
+        root[length - 1] = '\0';
+    result = syscall(SYS_chroot, path);
+    if (result == 0)
+        strcpy(other_root, root);
+    return result;
 }
 
 static int is_ours(const char *path)
@@ -67,18 +99,13 @@ static int is_ours(const char *path)
 
 static void put(const char *data, size_t length)
 {
-    const char *path = getenv("CRASH_LOG");
-    int log = path ? syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600) : -1;
-
-    while (log >= 0 && length) {
-        ssize_t done = syscall(SYS_write, log, data, length);
+    while (log_file >= 0 && length) {
+        ssize_t done = syscall(SYS_write, log_file, data, length);
         if (done <= 0)
             break;
         data += done;
         length -= done;
     }
-    if (log >= 0)
-        syscall(SYS_close, log);
 }
 
 static void note(const char *name, const char *fields, long result, int error)
@@ -351,3 +378,56 @@ int symlinkat(const char *text, int folder, const char *file)
 }
 
 int symlink(const char *text, const char *file) { return symlinkat(text, AT_FDCWD, file); }
+
+/* --- stdio, by which Lua scriptlets write: the C library's own calls below it cannot be seen ------------------------ */
+
+static FILE *real_fopen(const char *file, const char *mode)
+{
+    FILE *(*next)(const char *, const char *) = (FILE * (*)(const char *, const char *)) dlsym(RTLD_NEXT, "fopen64");
+    return next(file, mode);
+}
+
+FILE *fopen64(const char *file, const char *mode)
+{
+    char path[PATH_MAX], fields[ROOM_FIELD];
+    FILE *found;
+    int error;
+
+    absolute(AT_FDCWD, file, path);
+    if (!(strpbrk(mode, "wa+") && is_ours(path)))
+        return real_fopen(file, mode);
+    snprintf(fields, sizeof fields, "%s\t%s", path, mode);
+    error = verdict("fopen", fields, WANTS_ROOM);
+    found = error ? NULL : real_fopen(file, mode);
+    error = error ? error : errno;
+    note("fopen", fields, found ? 0 : -1, error);
+    errno = error;
+    return found;
+}
+
+FILE *fopen(const char *file, const char *mode) { return fopen64(file, mode); }
+
+static int real_fclose(FILE *stream)
+{
+    int (*next)(FILE *) = (int (*)(FILE *))dlsym(RTLD_NEXT, "fclose");
+    return next(stream);
+}
+
+/* What was written is in the file only now, where it is little. */
+int fclose(FILE *stream)
+{
+    char path[PATH_MAX];
+    int fd = fileno(stream), flags = fd < 0 ? 0 : fcntl(fd, F_GETFL);
+
+    if (fd < 0 || (flags & O_ACCMODE) == O_RDONLY)
+        return real_fclose(stream);
+    absolute(fd, "", path);
+    GUARDED(is_ours(path), "fclose", path, 0, real_fclose(stream));
+}
+
+int remove(const char *file)
+{
+    int result = unlink(file);
+
+    return result && errno == EISDIR ? rmdir(file) : result;
+}

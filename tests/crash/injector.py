@@ -4,16 +4,18 @@
 import errno
 import subprocess
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Optional, Tuple
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-__all__ = ["DEAD", "FAULTS", "FULL", "KILL", "Call", "Injection", "build", "read_log", "settings"]
+__all__ = ["DEAD", "FAULTS", "FULL", "KILL", "OURS", "RPMS", "Call", "Injection", "build", "read_log", "settings"]
 
 # What belongs to the product; dnf's own logs and caches and the rpm database do not. The folders above ours are named for
 # themselves ("$"): they are synced.
-_PLACES = (
+OURS = (
     "etc/yum.repos.d", "etc/yum/repos.d", "etc/distro.repos.d", "etc/dnf", "etc/tuxcare-release", "etc/.tuxcare-new",
     "etc/pki/rpm-gpg", "var/lib/tuxcare", "etc$", "etc/pki$", "var$", "var/lib$",
 )  # fmt: skip
+# What rpm changes in a transaction: its database, and the files of packages and of their scriptlets.
+RPMS = ("var/lib/rpm/", "usr/lib/sysimage/rpm/", "usr/", "boot/")
 
 
 class Injection(NamedTuple):
@@ -55,10 +57,11 @@ def build(folder: Path) -> Path:
     return library
 
 
-def settings(library: Path, root: Path, log: Path, injection: Optional[Injection] = None, at: int = 0) -> Dict[str, str]:
+def settings(library: Path, root: Path, log: Path, injection: Optional[Injection] = None, at: int = 0,
+             places: Sequence[str] = OURS) -> Dict[str, str]:
     """Environment for a program that works on `root`; without an injection its calls are only counted."""
     found = {"LD_PRELOAD": str(library), "CRASH_LOG": str(log),
-             "CRASH_PLACES": ":".join("%s/%s" % (root, place) for place in _PLACES)}
+             "CRASH_PLACES": ":".join("%s/%s" % (root, place) for place in places)}
     if injection is not None:
         found.update(CRASH_AT=str(at), CRASH_MODE=injection.mode, CRASH_ERRNO=str(injection.error))
     return found

@@ -24,8 +24,10 @@ class Lost(NamedTuple):
     wrong: List[str]
 
 
-def lost_writes(site: Site, allowed: Allowed, seed: int) -> Lost:
+def lost_writes(site: Site, allowed: Allowed, seed: int, one_of: int = 1) -> Lost:
     """Every disk that a power cut may leave of the verb is recovered by /usr/libexec/tuxcare-recover's own function.
+
+    With `one_of` N the power goes after each N-th call only.
 
     Files only: seats and the rpm database are not modelled. Not for several threads: standard output is redirected.
     """
@@ -39,14 +41,14 @@ def lost_writes(site: Site, allowed: Allowed, seed: int) -> Lost:
         calls = [call._replace(fields=tuple(field.replace(str(ran_in), str(point.host.root)) for field in call.fields))
                  for call in calls]
         disk = Disk(point.host.root, FOLDERS, calls)
-        return _tried(allowed, point, disk, lambda text: owners[1].get(text) or owners[0].get(text, "nobody's"), seed)
+        return _tried(allowed, point, disk, lambda text: owners[1].get(text) or owners[0].get(text, "nobody's"), seed, one_of)
 
 
-def _tried(allowed: Allowed, point: Point, disk: Disk, whose: Callable[[str], str], seed: int) -> Lost:
+def _tried(allowed: Allowed, point: Point, disk: Disk, whose: Callable[[str], str], seed: int, one_of: int) -> Lost:
     count, wrong = 0, []
     root = point.host.root
     whole = [without_empty_folder(end.files) for end in (allowed.before, allowed.after)]
-    for calls, tree in disk.states(seed):
+    for calls, tree in disk.states(seed, one_of):
         count += 1
         for folder in FOLDERS:
             shutil.rmtree(str(root / folder), ignore_errors=True)

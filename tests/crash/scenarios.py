@@ -3,8 +3,9 @@
 
 import os
 from pathlib import Path
-from typing import Callable, Dict, NamedTuple, Tuple
+from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple
 
+from tests.crash.injector import OURS, RPMS
 from tests.sandbox.host import Host
 
 __all__ = ["PREPARED", "SCENARIOS", "Scenario", "Step"]
@@ -16,7 +17,10 @@ class Scenario(NamedTuple):
     """`products` are those of the licence keys that a point has for itself: the host's own, then the one to be asked with.
 
     `registered` tells whether the first of them is the host's at the beginning; `asks_with` which key the verb is given.
-    `mends` says that the verb is `recover` itself, so the host is whole after any kill and a second one.
+    `mends` says that the verb is `recover` itself, so the host is whole after any kill and a second one. `packages`: it
+    installs some, so packages and boot loader are looked at as well. `places` are those whose calls are counted, `kills_at`
+    and `faults_at` at how many of them, by chance, it is killed and refused (None: at all), `is_lost`: also on the model of
+    lost writes.
     """
 
     name: str
@@ -26,6 +30,11 @@ class Scenario(NamedTuple):
     registered: bool = True
     asks_with: int = -1
     mends: bool = False
+    packages: bool = False
+    places: Tuple[str, ...] = OURS
+    kills_at: Optional[int] = None
+    faults_at: Optional[int] = None
+    is_lost: bool = True
 
 
 # `dnf …` of a host in preparation.
@@ -75,9 +84,29 @@ def _damaged(host: Host, dnf: Step) -> None:
     (host.root / "var/lib/tuxcare/registration.json").mkdir()
 
 
+def _in_fips_mode(host: Host, dnf: Step) -> None:
+    _registered(host, dnf)
+    dnf("-y", "tuxcare", "fips", "enable")
+    host.reboot()
+
+
+def _on_community_kernel(host: Host, dnf: Step) -> None:
+    """In FIPS mode still, by the arguments of the boot loader's entry."""
+    stock = host.reboot().osrelease
+    _in_fips_mode(host, dnf)
+    host.reboot(stock)
+
+
 PREPARED: Dict[str, Callable[[Host, Step], None]] = {
-    "fresh": _fresh, "registered": _registered, "reverted": _reverted, "damaged": _damaged,
+    "fresh": _fresh, "registered": _registered, "reverted": _reverted, "damaged": _damaged, "fips": _in_fips_mode,
+    "community": _on_community_kernel,
 }  # fmt: skip
+
+_FIPS_ENABLE = Scenario("fips enable", ("-y", "tuxcare", "fips", "enable"), "registered", packages=True, kills_at=16,
+                        faults_at=6, is_lost=False)
+_UNINSTALL = Scenario("uninstall", ("-y", "tuxcare", "uninstall"), "community", packages=True, kills_at=20, faults_at=6,
+                      is_lost=False)
+_INSIDE_RPM: Dict[str, Any] = {"places": RPMS, "kills_at": 20, "faults_at": 0}
 
 SCENARIOS = (
     Scenario("register", ("tuxcare", "register"), "fresh", registered=False, asks_with=0),
@@ -88,6 +117,10 @@ SCENARIOS = (
     Scenario("repos revert", ("-y", "tuxcare", "repos", "revert"), "registered"),
     Scenario("repos switch", ("-y", "tuxcare", "repos", "switch"), "reverted"),
     Scenario("recover", ("tuxcare", "recover"), "damaged", mends=True),
+    _FIPS_ENABLE,
+    _FIPS_ENABLE._replace(name="fips enable, inside rpm", **_INSIDE_RPM),
+    Scenario("uninstall, first stage", ("-y", "tuxcare", "uninstall"), "fips", packages=True, kills_at=11,
+             faults_at=6, is_lost=False),
+    _UNINSTALL,
+    _UNINSTALL._replace(name="uninstall, inside rpm", **_INSIDE_RPM),
 )
-
-

@@ -39,13 +39,15 @@ class Done(NamedTuple):
 class Site:
     """One service, and a prepared host for each kind of beginning. Safe for several threads once `prepare` was called."""
 
+    # Of licence keys: sites of one service share none.
+    _numbers = itertools.count(1)
+
     def __init__(self, universe: Universe, service: Service, folder: Path) -> None:
         self._universe = universe
         self._service = service
         self._folder = folder
         self._library = injector.build(folder)
         self._prepared: Dict[Tuple[str, str], Host] = {}
-        self._numbers = itertools.count(1)
         self._lock = threading.Lock()
 
     def prepare(self, scenario: Scenario) -> Host:
@@ -128,11 +130,16 @@ class Point:
         return self._dnf(self._scenario.args, env, injection, at)
 
     def recover(self, injection: Optional[Injection] = None, at: int = 0) -> Done:
-        return self._dnf(("tuxcare", "recover"), {}, injection, at)
+        """With -y where packages are work for it: they are shown and asked for."""
+        return self._dnf((*(("-y",) if self._scenario.packages else ()), "tuxcare", "recover"), {}, injection, at)
+
+    def plain(self, *args: str) -> Done:
+        """Any other command, undisturbed."""
+        return self._dnf(args, {}, None, 0)
 
     def _dnf(self, args: Tuple[str, ...], env: Dict[str, str], injection: Optional[Injection], at: int) -> Done:
         log = self._folder / ("log%d" % next(self._numbers))
-        added = injector.settings(self._library, self.host.root, log, injection, at)
+        added = injector.settings(self._library, self.host.root, log, injection, at, self._scenario.places)
         other = template.outside_env(self.host.root).get("LD_PRELOAD")
         added["LD_PRELOAD"] += ":" + other if other else ""
         temporary = self._folder / "tmp"
@@ -144,7 +151,8 @@ class Point:
 
     def state(self) -> State:
         seats = [seat.key for seat in self._service.licences.seats()]
-        return self._taker.take(self.host, self._started_ns, tuple(seats.count(key) for key in self._keys), self._whose)
+        return self._taker.take(self.host, self._started_ns, tuple(seats.count(key) for key in self._keys), self._whose,
+                                self._scenario.packages)
 
     def _whose(self, text: str) -> str:
         return self.whose_now().get(text, "nobody's")

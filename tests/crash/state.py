@@ -12,13 +12,15 @@ import stat
 from pathlib import Path
 from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 
+from tests.crash import system
+from tests.crash.system import NO_SYSTEM, System
 from tests.integration.outcome import trusted_keys
 from tests.sandbox.host import Host
 from tuxcare_lib import registration
 from tuxcare_lib.errors import StateError
 from tuxcare_lib.registration import Backup
 
-__all__ = ["FOLDERS", "State", "Taker", "without_empty_folder"]
+__all__ = ["FOLDERS", "MODE", "State", "Taker", "without_empty_folder"]
 
 _STATE_FOLDER = "var/lib/tuxcare"
 FOLDERS = ("etc", _STATE_FOLDER)
@@ -26,6 +28,10 @@ _TOKEN, _RECORD, _BACKUP = "etc/dnf/vars/tuxcare_token", "var/lib/tuxcare/regist
 # Cleaning that failed on a sick disk: of no meaning to anybody, private, and gone with the next recover.
 _LEFTOVERS = ("var/lib/tuxcare/journal.new", "var/lib/tuxcare/journal.done")
 _TEMPORARY = ".tuxcare-new-"
+# What the system's programs write where FIPS mode is entered or left: their times tell nothing.
+MODE = ("etc/crypto-policies", "etc/system-fips", "etc/dracut.conf.d", "var/lib/tuxcare/fips.json")
+# `fips-mode-setup --disable` leaves it.
+_EMPTY = "etc/dracut.conf.d"
 Entry = Tuple[str, ...]
 
 
@@ -35,6 +41,8 @@ class State(NamedTuple):
     files: Dict[str, Entry]
     keys: Tuple[str, ...]
     seats: Tuple[int, ...]
+    system: System = NO_SYSTEM
+    damaged: Tuple[str, ...] = ()
 
     def differences(self, other: "State") -> List[str]:
         """What is not the same, a line each: for the report of a half state."""
@@ -47,6 +55,8 @@ class State(NamedTuple):
             lines.append("trusted keys: %d, expected %d" % (len(self.keys), len(other.keys)))
         if self.seats != other.seats:
             lines.append("seats: %s, expected %s" % (self.seats, other.seats))
+        lines += self.system.differences(other.system)
+        lines += ["rpm -V: " + line for line in self.damaged if line not in other.damaged]
         return lines
 
     def tidy(self) -> "State":
@@ -57,6 +67,12 @@ class State(NamedTuple):
     def without_empty_folder(self) -> "State":
         """An empty state folder is as good as none: docs/files.md says when a kill leaves one."""
         return self._replace(files=without_empty_folder(self.files))
+
+    def with_mode_of(self, other: "State") -> "State":
+        """With what another state has of FIPS mode, packages and boot loader; all else stays."""
+        files = {path: entry for path, entry in self.files.items() if not path.startswith(MODE)}
+        files.update({path: entry for path, entry in other.files.items() if path.startswith(MODE)})
+        return self._replace(files=files, system=other.system, damaged=other.damaged)
 
 
 def without_empty_folder(files: Dict[str, Entry]) -> Dict[str, Entry]:
@@ -77,16 +93,19 @@ class Taker:
     def __init__(self, original: Host) -> None:
         self._originals = {path: _bytes(original.root / path) for path in (_RECORD, _BACKUP)}
 
-    def take(self, host: Host, started_ns: int, seats: Tuple[int, ...], whose: Callable[[str], str]) -> State:
-        """`whose` tells a token's owner in words that are the same from run to run."""
-        return State(self.files(host.root, started_ns, whose), tuple(trusted_keys(host)), seats)
+    def take(self, host: Host, started_ns: int, seats: Tuple[int, ...], whose: Callable[[str], str], packages: bool) -> State:
+        """`whose` tells a token's owner in words that are the same from run to run; `packages` are looked at where asked."""
+        found = State(self.files(host.root, started_ns, whose), tuple(trusted_keys(host)), seats)
+        return found._replace(system=system.take(host), damaged=system.damaged_files(host)) if packages else found
 
     def files(self, root: Path, started_ns: int, whose: Callable[[str], str]) -> Dict[str, Entry]:
         """The files alone; a time before `started_ns` (since the epoch) counts."""
         found: Dict[str, Entry] = {}
         for path in [path for folder in FOLDERS for path in _walk(root / folder)]:
             name = str(path.relative_to(root))
-            found[name] = _entry(path, started_ns, self._content(root, name, whose))
+            found[name] = _entry(path, 0 if name.startswith(MODE) else started_ns, self._content(root, name, whose))
+        if not any(name.startswith(_EMPTY + "/") for name in found):
+            found.pop(_EMPTY, None)
         return found
 
     def _content(self, root: Path, name: str, whose: Callable[[str], str]) -> Optional[str]:

@@ -4,7 +4,7 @@
 from typing import Iterable, List, NamedTuple, Tuple
 
 from tests.crash.injector import FAULTS, KILL
-from tests.crash.points import KILLED_TWICE, Trial
+from tests.crash.points import BETWEEN, KILLED_TWICE, Trial
 
 __all__ = ["Row", "complaint", "markdown", "row", "text"]
 
@@ -19,6 +19,7 @@ class Row(NamedTuple):
     doubles: int
     faults: int
     ended_after: int
+    stay: int
     seats: int
     leftovers: int
     folders: int
@@ -26,8 +27,8 @@ class Row(NamedTuple):
     disks: int = 0
 
 
-_HEADS = ("verb", "changing calls", "points", "kills", "kills twice", "faults", "ended after", "seat said", "tidied up",
-          "empty folder", "half states", "disks after a power cut")
+_HEADS = ("verb", "changing calls", "points", "kills", "kills twice", "faults", "ended after", "packages stay", "seat said",
+          "tidied up", "empty folder", "half states", "disks after a power cut")
 
 
 def row(verb: str, calls: int, points: int, trials: Iterable[Trial]) -> Row:
@@ -36,6 +37,7 @@ def row(verb: str, calls: int, points: int, trials: Iterable[Trial]) -> Row:
     verdicts = [trial.verdict for trial in found]
     return Row(verb, calls, points, names.count(KILL.name), names.count(KILLED_TWICE),
                sum(names.count(fault.name) for fault in FAULTS), sum(verdict.end == "after" for verdict in verdicts),
+               sum(verdict.end == BETWEEN and not verdict.wrong for verdict in verdicts),
                sum(verdict.seat for verdict in verdicts), sum(verdict.left for verdict in verdicts),
                sum(verdict.folder for verdict in verdicts),
                sum(bool(verdict.wrong) for verdict in verdicts))
@@ -83,14 +85,16 @@ Written by `make crash`. **Half states: {half}.** The journal is described in [a
 Each verb runs as a real `dnf` process on a host of its own. A small library (`tests/crash/inject.c`, by `LD_PRELOAD`; the
 product has no hook for it) counts the system calls that change something below the product's places: opening for writing,
 writing, syncing, renaming, removing, making a folder, mode, owner, extended attributes, times, links, cutting. dnf's own logs
-and caches and the files of the rpm database are not the product's and not counted. **Every** call is a point.
+and caches and the files of the rpm database are not the product's and not counted. "Points" tells at how many of the calls
+something was tried; where it is fewer than all, they were chosen by chance (seeded).
 
 | column | at each point |
 |---|---|
 | kills | the process is killed (SIGKILL) before the call; then `dnf tuxcare recover` |
-| kills twice | the same, with a second kill at a call of `recover` by chance (seeded), and `recover` once more |
-| faults | the call fails: EIO once, ENOSPC once, ENOSPC from there on (calls that need room), EIO from there on (all calls) |
-| ended after | how many of these trials ended as after the verb; the others ended as before it |
+| kills twice | at each second point: the same, a second kill at a call of `recover` by chance (seeded), and `recover` once more |
+| faults | the call fails: EIO once; ENOSPC once; at each fourth ENOSPC (calls that need room) and EIO (all) from there on |
+| ended after | how many of these trials ended as after the verb; the others ended as before it, but for the next column |
+| packages stay | of them, the packages alone were as after the verb, which was said; the same command did the rest then |
 | seat said | of them, a seat may be taken at the service (killed between its answer and the token on disk), and that was said |
 | tidied up | of them, the disk refused the cleaning at the end; the next `recover` did it |
 | empty folder | of them, an empty /var/lib/tuxcare was left where none was before ([files.md](files.md)); nothing reads it |
@@ -104,6 +108,25 @@ the time of files that the verb does not make anew. So are the keys that rpm tru
 are on the same side. The token, `registration.json` and `before.json` differ from run to run: they are compared by what they
 say. After a kill that is so once `recover` has run. After a fault it is so without it: exit status 1 means before, 0 means
 after; only after exit status 5 may `recover` be needed. There is never a traceback.
+
+## Packages
+
+Verbs with packages have two rows. One is as above: dies, or is refused, at the product's own calls. For the one "inside rpm" the
+calls below the rpm database, /usr and /boot are counted, those of scriptlets in Lua too; there are some 1,500, and it is killed
+at a sample of them (seeded), half of it outside of the database. Faults there are rpm's affair and not tried. A state has three
+parts more: the installed packages (each once), what boots by default and the arguments of all boot entries, and that no file of
+a package is missing or has other bytes than the package's (`rpm -Va`). Files that the system's programs write when FIPS mode is
+entered or left (/etc/crypto-policies, /etc/system-fips) are compared without their times, boot entries by their arguments.
+
+Before `recover` runs, the host is looked at, too: its default kernel boots; `dnf upgrade` plans nothing of a later minor release;
+and where the packages are neither as before nor as after, `dnf tuxcare unregister` ends with exit status 5 and names `recover`.
+
+Not tried: a death within grubby, fips-mode-setup and update-crypto-policies, which are programs of their own (they run to their
+end when dnf dies); lost writes below rpm's database, /usr and /boot; temporary files of rpm's own (NAME;12345678) may stay.
+
+`uninstall` is two operations, and its own documentation says so ([journal.md](journal.md)): the packages, the boot loader and the
+mode; then the registration. A death between them leaves the first one done and the host registered, whole and held. That counts
+as "packages stay" where recover says so, or finds nothing open; then `uninstall` is run again, and has to end as after the verb.
 
 ## Lost writes
 

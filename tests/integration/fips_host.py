@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Hosts that have come a long way: upgraded with the vendor's fixes, or in FIPS mode; made once, then copied."""
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Dict, Iterable, List, Set
+
+from tests.integration.conftest import Hosts
+from tests.integration.outcome import is_done, register
+from tests.sandbox.host import Host
+from tests.sandbox.licences import ESU_KEY
+from tests.sandbox.packages import BUILDS
+from tests.sandbox.service import Service
+from tests.sandbox.universe import Universe
+
+STOCK = "5.14.0-284.11.1.el9_2.x86_64"
+NEWEST = "5.14.0-284.30.1.el9_2.x86_64"
+VALIDATED = "5.14.0-284.11.1.el9_2.tuxcare.6.x86_64"
+THIRD_PARTY = {"example-agent-2.2-1.x86_64", "example-tools-1.0-1.x86_64"}
+KERNEL_PACKAGES = ("kernel", "kernel-core", "kernel-modules", "kernel-modules-core")
+
+_TOKEN = "etc/dnf/vars/tuxcare_token"
+_SITE = "[example]\nname=Example Packages\nbaseurl=%s/thirdparty/9/$basearch/\ngpgcheck=0\n"
+
+
+class Grown:
+    """Hosts of one kind. The registration of a copy is its own: it gets a seat and a token that no other copy has."""
+
+    def __init__(self, universe: Universe, service: Service, directory: Path) -> None:
+        self._service = service
+        self._hosts = Hosts(universe, service, directory, Path)
+        self._roots: Dict[str, Path] = {}
+
+    def close(self) -> None:
+        self._hosts.close()
+
+    def copy(self, kind: str, host: Host) -> Host:
+        """A fresh host by --installroot becomes one of a kind: "upgraded", "in FIPS mode" (booted) or "left" (stage one
+        of `uninstall` is done, and the host is booted again)."""
+        if kind not in self._roots:
+            self._roots[kind] = self._made(kind).root
+            self._service.licences.unregister((self._roots[kind] / _TOKEN).read_text().strip())
+        shutil.rmtree(str(host.root))
+        subprocess.run(["cp", "-a", "--reflink=auto", str(self._roots[kind]), str(host.root)], check=True)
+        token = self._service.licences.register(ESU_KEY, host.host_name)
+        (host.root / _TOKEN).write_text(token + "\n")
+        return host
+
+    def _made(self, kind: str) -> Host:
+        host = self._hosts.by_installroot()
+        if kind == "upgraded":
+            register(host)
+            (host.root / "etc/yum.repos.d/site.repo").write_text(_SITE % self._service.url)
+            is_done(host.dnf("-y", "upgrade"))
+            is_done(host.dnf("-y", "install", "example-agent", "example-tools"))
+            return host
+        self.copy({"in FIPS mode": "upgraded", "left": "in FIPS mode"}[kind], host)
+        is_done(host.dnf("-y", "tuxcare", *(["fips", "enable"] if kind == "in FIPS mode" else ["uninstall"])))
+        assert host.reboot().fips_enabled == (kind == "in FIPS mode")
+        return host
+
+
+# --- packages -----------------------------------------------------------------------------------------------------
+
+
+def newest_of(release: str) -> Dict[str, str]:
+    """The newest builds that BaseOS and AppStream of a release have, as NEVRA by name; no modules."""
+    return {package.name: _nevra(package.name, package.evr, package.arch)
+            for build in BUILDS if build.tree.startswith("almalinux/%s/" % release) and not build.module
+            for package, _ in build.packages() if package.arch in ("x86_64", "noarch")}
+
+
+def _nevra(name: str, evr: str, arch: str) -> str:
+    return "%s-%s.%s" % (name, evr, arch)
+
+
+def name_of(nevra: str) -> str:
+    return nevra.rsplit("-", 2)[0]
+
+
+def of_tuxcare(nevras: Iterable[str]) -> Set[str]:
+    """Of these, the vendor's; the plugin is none of what it brings back."""
+    return {nevra for nevra in nevras if "tuxcare" in nevra and name_of(nevra) != "dnf-plugin-tuxcare"}
+
+
+def twice(host: Host) -> List[str]:
+    """Names with two versions that can have only one."""
+    names = [(name_of(nevra), nevra.rsplit(".", 1)[1]) for nevra in host.installed()]
+    return sorted({name for name, arch in names if names.count((name, arch)) > 1 and name not in KERNEL_PACKAGES})
