@@ -16,7 +16,8 @@ from tests.soak.shadow import without_ours
 from tests.soak.site import KEYS, Done, Lane, Patient
 from tests.soak.steps import Step, draw
 
-SEED, NUMBERS = 2, range(1, 7)
+# Between them they have kills, signals, faults of the service, edits and transactions.
+SEED, NUMBERS = 1, (127, 132, 143)
 REGISTER = Step("verb", ("-y", "tuxcare", "register"), "esu")
 STATUS = Step("verb", ("tuxcare", "status"))
 BASEOS = "etc/yum.repos.d/almalinux-baseos.repo"

@@ -96,11 +96,11 @@ class Checker:
     def _ended(self, step: Step, done: Done, before: View) -> List[str]:
         if step.kind == "edit":
             return []
-        wrong = ["a traceback: " + done.said[-3000:]] if "Traceback" in done.said and not self._cannot_start() else []
+        wrong = ["a traceback: " + done.said[-3000:]] if "Traceback" in done.said and not self.cannot_start() else []
         allowed = _STATUSES.get(step.verb, (0, 1))
         if step.harm and step.harm.kind in ("kill", "signal") and done.hurt:
             allowed = (*allowed, -9, -step.harm.at, 128 + step.harm.at, 130)
-        if done.status not in allowed and not self._cannot_start():
+        if done.status not in allowed and not self.cannot_start():
             wrong.append("exit status %d: %s" % (done.status, done.said[-1500:]))
         # Packages that were cut off are for `recover` alone, and it asks.
         waits = before.was_open and (step.verb != "recover" or "-y" not in step.words)
@@ -109,7 +109,7 @@ class Checker:
         return wrong + self._json(step, done)
 
     def _json(self, step: Step, done: Done) -> List[str]:
-        if "--json" not in step.words or (step.harm and step.harm.kind in ("kill", "signal")) or self._cannot_start():
+        if "--json" not in step.words or (step.harm and step.harm.kind in ("kill", "signal")) or self.cannot_start():
             return []
         try:
             document = json.loads(done.out)
@@ -117,7 +117,7 @@ class Checker:
         except (ValueError, KeyError, TypeError) as error:
             return ["no JSON document (%s): %s" % (error, done.said[-1500:])]
 
-    def _cannot_start(self) -> bool:
+    def cannot_start(self) -> bool:
         """A variable that is not text ends every dnf command before a plugin is there."""
         path = self._root / "etc/dnf/vars/tuxcare_releasever"
         return path.is_file() and b"\xff" in path.read_bytes()
@@ -188,7 +188,7 @@ class Checker:
 
     def _next(self) -> List[str]:
         """Held, or refused with a remedy that works; and a client without plugins is held, too, where the files say so."""
-        if not probe.witnessed(self._root) or self._cannot_start():
+        if not probe.witnessed(self._root) or self.cannot_start():
             return []
         found = probe.record(self._root)
         told, said = probe.next_transaction(self.host)

@@ -81,7 +81,7 @@ class _Run:
 
     def _start_again(self) -> None:
         """Where a variable that is not text keeps dnf from starting, the stand-alone program mends it."""
-        if self._checker._cannot_start():
+        if self._checker.cannot_start():
             subprocess.run(["/usr/bin/python3", "-c", _STANDALONE, "--root", str(self._patient.host.root)], check=True,
                            env={"PYTHONPATH": str(PROJECT), "PATH": "/usr/bin:/bin"}, stdout=subprocess.DEVNULL)
 

@@ -38,20 +38,30 @@ class Transaction:
                 raise CommandError('{} is in none of the enabled repositories.'.format(spec),
                                    'Look at `dnf tuxcare status`, or ask the vendor.')
 
-    def make_true(self, install: Iterable[str], erase: Iterable[str]) -> None:
-        """Mark exactly these: what is there already is reinstalled, since a scriptlet of it may not have run."""
+    def make_true(self, install: Iterable[str], erase: Iterable[str]) -> List[str]:
+        """Mark exactly these: what is there already is installed again, since a scriptlet of it may not have run.
+
+        Not so beside its predecessor, which is erased then: rpm takes no package twice in one transaction. Returns these.
+        """
         present = {package.nevra for package in rpmdb.everything(Root(self._base.conf.installroot))}
+        leftover = [package for nevra in erase for package in self._base.sack.query().installed().filter(**_fields(nevra))]
+        beside = {(package.name, package.arch) for package in leftover}
+        left = []
         for nevra in install:
-            found = self._base.sack.query().available().filter(**_fields(nevra)).run()
+            fields = _fields(nevra)
+            if nevra in present and (fields['name'], fields['arch']) in beside:
+                left.append(nevra)
+                continue
+            found = self._base.sack.query().available().filter(**fields).run()
             if not found:
                 raise CommandError('{} is in none of the enabled repositories.'.format(nevra), 'Enable the one that has it.')
             if nevra in present:
                 self._base.package_reinstall(found[0])
             else:
                 self._base.package_install(found[0])
-        for nevra in erase:
-            for package in self._base.sack.query().installed().filter(**_fields(nevra)):
-                self._base.package_remove(package)
+        for package in leftover:
+            self._base.package_remove(package)
+        return left
 
     def replace_by_community(self, packages: Sequence[Package], expected: Iterable[str]) -> None:
         """Mark the newest build of the operating system's own in the place of each; what it has none of goes.

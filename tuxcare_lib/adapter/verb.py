@@ -304,7 +304,9 @@ def _resolve_either(transaction: Transaction, work: Work, context: Context) -> b
         context.console.warn('The packages cannot be finished: {} They are taken back.'.format(error.message))
     transaction.forget()
     try:
-        transaction.make_true(work.erase, work.install)
+        left = transaction.make_true(work.erase, work.install)
+        if left:
+            context.console.warn('Then run: dnf reinstall {} (files of them may be of the other build).'.format(' '.join(left)))
         transaction.resolve()
     except CommandError as error:
         raise RecoveryError('The packages can neither be finished nor taken back: {}'.format(error.message),
