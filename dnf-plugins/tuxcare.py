@@ -248,7 +248,6 @@ class _Hooks(object):
         if self._root:
             from tuxcare_lib.adapter.guard import Guard
             self._guard = Guard(self._root, self.base.conf)
-            self._guard.keep_secret()
             self._guard.inject(self.base.conf.substitutions)
 
     def _start_late(self) -> None:

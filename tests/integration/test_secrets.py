@@ -22,3 +22,18 @@ def test_a_repository_that_fails(any_host: Host, service: Service, status: int, 
         assert done.returncode == 1 and str(status) in done.stdout + done.stderr
         assert token not in done.stdout + done.stderr
     assert places_of(any_host, token, folders=("etc", "var", "root", "tmp", "run")) == [TOKEN]
+
+
+@pytest.mark.parametrize("damage", ["etc/tuxcare-release", "etc/dnf/vars/tuxcare_releasever",
+                                    "var/lib/tuxcare/registration.json"])
+def test_a_damaged_host(host: Host, service: Service, damage: str) -> None:
+    """Its repositories may be asked all the same, and the token is hidden whatever else is not whole."""
+    register(host)
+    token = (host.root / TOKEN).read_text().strip()
+    (host.root / damage).unlink()
+    for status in (None, 404):
+        if status:
+            service.order(Fault(Status(status), path="*repomd.xml"))
+        done = host.dnf("-y", "-d", "10", "--setopt=retries=1", "--refresh", "upgrade")
+        assert done.returncode == 1 and token not in done.stdout + done.stderr
+    assert places_of(host, token, folders=("etc", "var", "root", "tmp", "run")) == [TOKEN]

@@ -32,6 +32,11 @@ class Guard:
     def __init__(self, root: str, conf: 'Any') -> None:
         host = Host(root)
         self._is_cut_off = host.is_cut_off()
+        try:  # first, and whatever else is damaged: addresses with the token in them may be asked all the same
+            self.token = host.token()  # type: Optional[str]
+            self._keep_secret(self.token)
+        except Unsafe:
+            self.token = None  # told below, in its turn
         try:
             self.record = host.record()
             # Whatever else is damaged: what only reads goes on with the release that the registration says.
@@ -65,15 +70,16 @@ class Guard:
         if self.token is not None:
             substitutions['tuxcare_token'] = self.token
 
-    def keep_secret(self) -> None:
+    @staticmethod
+    def _keep_secret(token: 'Optional[str]') -> None:
         """Keep the token out of what dnf logs and says of a repository that fails, and out of librepo's log.
 
         librepo writes its own, every address in it, and lets nobody change a line: it is not written at all.
         """
-        if self.token is None:
+        if token is None:
             return
         for handler in logging.getLogger('dnf').handlers:
-            handler.addFilter(_Hidden(self.token))
+            handler.addFilter(_Hidden(token))
         libdnf.repo.LibrepoLog.removeAllHandlers()
 
     def _keep_secret_on_terminal(self, base: 'dnf.Base') -> None:
