@@ -127,7 +127,7 @@ class Transaction:
     def run(self) -> None:
         """Show, ask, download, install. Raises DeclinedError or CommandError."""
         if self._base.conf.downloadonly or 'test' in self._base.conf.tsflags:
-            raise CommandError('With --downloadonly or tsflags=test no package is installed, so nothing was done.',
+            raise CommandError('With --downloadonly or tsflags=test the packages are not installed, so nothing was done.',
                                'Run it without that option.')
         displays = [self._cli.demands.transaction_display] if self._cli.demands.transaction_display is not None else []
         try:
