@@ -152,6 +152,7 @@ class TuxcareCommand(dnf.cli.Command):
             self._run(self._verb.configure)
 
     def run(self) -> None:
+        """The verb, with its own transaction where it needs one; then what follows that."""
         if self._verb is None:
             raise dnf.exceptions.Error('`tuxcare` is no command of dnf\'s shell. Run `dnf tuxcare` by itself.')
         self._run(self._verb.run)

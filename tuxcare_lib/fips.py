@@ -100,7 +100,9 @@ def way_back(now: Boot, before: Boot) -> Tuple[Tuple[str, ...], ...]:
         steps.append(('grubby', '--set-default=' + before.default_kernel))
     words, old = now.arguments.split(), before.arguments.split()
     policy = before.policy or 'DEFAULT'
-    leaves = not will_be_on(before) and ('fips=1' in words or now.policy.startswith('FIPS'))
+    # A policy of the mode without the mode is what some sites have: then that policy alone is no sign of it.
+    leaves = not will_be_on(before) and ('fips=1' in words or (
+        now.policy.startswith('FIPS') and now.policy != before.policy))
     enters = will_be_on(before) and not will_be_on(now)
     if leaves or enters:
         steps.append(('fips-mode-setup', '--disable' if leaves else '--enable'))

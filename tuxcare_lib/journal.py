@@ -74,11 +74,7 @@ def _finish(root: Root, finish: Callable[[], None]) -> None:
         except TuxcareError:
             undo(root)
             raise
-    try:
-        commit(root)
-    except FileSystemError as error:
-        raise RecoveryError('The change is made, and its journal cannot be closed: {}'.format(error.message),
-                            'Mend the cause and run `dnf tuxcare recover`.')
+    commit(root)
 
 
 def _interrupted(kind: object, error: Optional[BaseException], trace: object) -> bool:
@@ -133,8 +129,16 @@ def put(root: Root, path: str, image: Optional[Image]) -> None:
 
 
 def commit(root: Root) -> None:
-    """The operation is over: nothing of it will be undone."""
-    root.rename(_OPEN, _DONE)
+    """The operation is over: nothing of it will be undone. Raises RecoveryError where it cannot be closed.
+
+    Where only the folder's fsync is refused it is closed. A power cut may open it again: it is then finished, or done again.
+    """
+    try:
+        root.rename(_OPEN, _DONE)
+    except FileSystemError as error:
+        if is_open(root):
+            raise RecoveryError('The change is made, and its journal cannot be closed: {}'.format(error.message),
+                                'Mend the cause and run `dnf tuxcare recover`.')
     _forget(root)
 
 

@@ -37,27 +37,33 @@ def image(owed: Owed) -> Image:
 
 
 def keep(root: Root, owed: Owed) -> Owed:
-    """Write it down, durably."""
+    """Write it down, durably. Raises FileSystemError, or RecoveryError where a first writing failed and its file stays."""
     made = root.kind(STATE_FOLDER) == ''
+    is_first = root.kind(SEAT) == ''
     owed = owed._replace(made_folder=owed.made_folder or made)
+
+    def abandon(kind: object, error: Optional[BaseException], trace: object) -> None:
+        """Nobody was asked yet. The file may be there: only the folder's fsync was refused."""
+        if error is not None and is_first:
+            _give_up(root, made, error)
+
     with contextlib.ExitStack() as stack:
+        stack.push(abandon)
         if made:
-            stack.callback(root.remove_empty_folder, STATE_FOLDER)
             root.make_folder(STATE_FOLDER)
-        if root.kind(SEAT) == '':
-            stack.callback(_abandon, root)  # where only the folder's fsync is refused, the file is there already
         root.write(SEAT, image(owed))
-        stack.pop_all()
     return owed
 
 
-def _abandon(root: Root) -> None:
-    """Nobody was asked yet. Raises RecoveryError where the file stays all the same."""
+def _give_up(root: Root, made_folder: bool, cause: BaseException) -> None:
     with contextlib.suppress(FileSystemError):
         if root.kind(SEAT):
             root.remove(SEAT)
+    with contextlib.suppress(FileSystemError):
+        if made_folder:
+            root.remove_empty_folder(STATE_FOLDER)
     if root.kind(SEAT):
-        raise RecoveryError('{} cannot be removed.'.format(SEAT), messages.RECOVER_HINT)
+        raise RecoveryError('{} {} cannot be removed.'.format(cause, SEAT).strip(), messages.RECOVER_HINT)
 
 
 def read(root: Root) -> Optional[Owed]:

@@ -10,13 +10,13 @@ import re
 import threading
 import time
 from email.utils import parsedate_to_datetime
-from typing import Callable, Dict, List, NamedTuple, Optional, Union
+from typing import Callable, Dict, NamedTuple, Optional, Union
 from urllib.parse import urljoin, urlsplit
 
 import requests
 
 from tuxcare_lib import __version__
-from tuxcare_lib.errors import ServiceError, TransportError, TuxcareError
+from tuxcare_lib.errors import ServiceError, TransportError
 from tuxcare_lib.model import Request, Response
 
 _CHUNK = 65536
@@ -105,31 +105,24 @@ class Transport:
         It runs in a thread, since no timeout of a socket limits the whole of it; one that does not end is left behind, and goes
         with the process.
         """
-        answers: List[_Answer] = []
-        failures: List[TuxcareError] = []
-
-        def exchange() -> None:
-            try:
-                answers.append(self._exchange(request, url))
-            except TuxcareError as error:
-                failures.append(error)
-
-        thread = threading.Thread(target=exchange, daemon=True)
+        outcome = _Outcome(lambda: self._exchange(request, url))
+        thread = threading.Thread(target=outcome.settle, daemon=True)
         thread.start()
         thread.join(_PATIENCE)
         if thread.is_alive():
             self._say('Waiting for {} to {}.'.format(_host(url), request.purpose))
             thread.join(max(0, self._network.exchange - _PATIENCE))
-        if failures:
-            raise failures[0]
-        if not answers:
+        if outcome.error is not None:
+            raise outcome.error
+        if outcome.answer is None:
             raise TransportError('{} took longer than {} s to {}.'.format(
                 _host(url), self._network.exchange, request.purpose), 'Try again later.')
-        return answers[0]
+        return outcome.answer
 
     def _exchange(self, request: Request, url: str) -> '_Answer':
         proxies = {'http': self._network.proxy, 'https': self._network.proxy} if self._network.proxy else {}
         verify: Union[str, bool] = self._network.ca_file or self._network.verify
+        failure: Optional[TransportError] = None
         try:
             with self._session.request(
                     request.method, url, json=request.json, timeout=(self._network.timeout, self._network.timeout),
@@ -137,7 +130,10 @@ class Transport:
                 return _Answer(response.status_code, _body(response, request), response.headers.get('Location', ''),
                                response.headers.get('Retry-After', ''))
         except (requests.exceptions.RequestException, OSError) as error:
-            raise _translated(error, url, self._network.ca_file)
+            failure = _translated(error, url, self._network.ca_file)
+        # Out here, so that it carries no exception of the library's: a log with tracebacks would show the URL, token and all.
+        assert failure is not None
+        raise failure
 
 
 def _body(response: requests.Response, request: Request) -> bytes:
@@ -165,6 +161,27 @@ class _Answer(NamedTuple):
     body: bytes
     location: str
     retry_after: str
+
+
+class _Outcome:
+    """What an exchange came to in its thread; an exception is kept for who waits."""
+
+    def __init__(self, exchange: Callable[[], _Answer]) -> None:
+        self._exchange = exchange
+        self.answer: Optional[_Answer] = None
+        self.error: Optional[BaseException] = None
+
+    def settle(self) -> None:
+        """Run it. Raises nothing."""
+        with self:
+            self.answer = self._exchange()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: Optional[BaseException], trace: object) -> bool:
+        self.error = error
+        return True
 
 
 class _NotSent(TransportError):

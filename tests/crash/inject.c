@@ -10,6 +10,7 @@
  *   CRASH_MODE     "kill" (before the call) | "once" (the call fails) | "dead" (it and all later ones fail)
  *                  | "full" (it and all later ones that need room on the disk fail)
  *   CRASH_ERRNO    what a call fails with
+ *   CRASH_PID      set by the first program: those that it starts are left alone
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -32,13 +33,18 @@
 static int counted;
 /* Of the program as it was started; in another root neither can be opened. */
 static int proc_self = -1, log_file = -1;
+static int is_first;
 /* The root that was changed to; empty outside of any. */
 static char other_root[PATH_MAX];
 
 __attribute__((constructor)) static void start(void)
 {
     const char *path = getenv("CRASH_LOG");
+    char number[32];
 
+    snprintf(number, sizeof number, "%d", (int)getpid());
+    setenv("CRASH_PID", number, 0);
+    is_first = strcmp(getenv("CRASH_PID"), number) == 0;
     proc_self = syscall(SYS_openat, AT_FDCWD, "/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
     if (path)
         log_file = syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
@@ -85,7 +91,7 @@ static int is_ours(const char *path)
 {
     const char *place = getenv("CRASH_PLACES");
 
-    while (place && *place) {
+    while (is_first && place && *place) {
         size_t length = strcspn(place, ":");
         if (length && place[length - 1] == '$' ? strlen(path) == length - 1 && strncmp(path, place, length - 1) == 0
                                                : length && strncmp(path, place, length) == 0)

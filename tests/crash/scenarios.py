@@ -102,11 +102,11 @@ PREPARED: Dict[str, Callable[[Host, Step], None]] = {
     "community": _on_community_kernel,
 }  # fmt: skip
 
-_FIPS_ENABLE = Scenario("fips enable", ("-y", "tuxcare", "fips", "enable"), "registered", packages=True, kills_at=16,
-                        faults_at=6, is_lost=False)
-_UNINSTALL = Scenario("uninstall", ("-y", "tuxcare", "uninstall"), "community", packages=True, kills_at=20, faults_at=6,
+_FIPS_ENABLE = Scenario("fips enable", ("-y", "tuxcare", "fips", "enable"), "registered", packages=True,
+                        faults_at=12, is_lost=False)
+_UNINSTALL = Scenario("uninstall", ("-y", "tuxcare", "uninstall"), "community", packages=True, kills_at=40, faults_at=12,
                       is_lost=False)
-_INSIDE_RPM: Dict[str, Any] = {"places": RPMS, "kills_at": 20, "faults_at": 0}
+_INSIDE_RPM: Dict[str, Any] = {"places": RPMS, "kills_at": 40, "faults_at": 0}
 
 SCENARIOS = (
     Scenario("register", ("tuxcare", "register"), "fresh", registered=False, asks_with=0),
@@ -119,8 +119,8 @@ SCENARIOS = (
     Scenario("recover", ("tuxcare", "recover"), "damaged", mends=True),
     _FIPS_ENABLE,
     _FIPS_ENABLE._replace(name="fips enable, inside rpm", **_INSIDE_RPM),
-    Scenario("uninstall, first stage", ("-y", "tuxcare", "uninstall"), "fips", packages=True, kills_at=11,
-             faults_at=6, is_lost=False),
+    Scenario("uninstall, first stage", ("-y", "tuxcare", "uninstall"), "fips", packages=True,
+             faults_at=12, is_lost=False),
     _UNINSTALL,
     _UNINSTALL._replace(name="uninstall, inside rpm", **_INSIDE_RPM),
 )

@@ -112,7 +112,7 @@ after; only after exit status 5 may `recover` be needed. There is never a traceb
 ## Packages
 
 Verbs with packages have two rows. One is as above: dies, or is refused, at the product's own calls. For the one "inside rpm" the
-calls below the rpm database, /usr and /boot are counted, those of scriptlets in Lua too; there are some 1,500, and it is killed
+calls below the rpm database, /usr and /boot are counted, those of scriptlets in Lua too; there are some 1,400, and it is killed
 at a sample of them (seeded), half of it outside of the database. Faults there are rpm's affair and not tried. A state has three
 parts more: the installed packages (each once), what boots by default and the arguments of all boot entries, and that no file of
 a package is missing or has other bytes than the package's (`rpm -Va`). Files that the system's programs write when FIPS mode is

@@ -3,7 +3,9 @@
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Dict, Iterable, List, Set
+from typing import Dict, Iterable, Iterator, List, Set
+
+import pytest
 
 from tests.integration.conftest import Hosts
 from tests.integration.outcome import is_done, register
@@ -58,6 +60,31 @@ class Grown:
         is_done(host.dnf("-y", "tuxcare", *(["fips", "enable"] if kind == "in FIPS mode" else ["uninstall"])))
         assert host.reboot().fips_enabled == (kind == "in FIPS mode")
         return host
+
+
+@pytest.fixture(scope="module")
+def grown(universe: Universe, servers: Service, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Grown]:
+    made = Grown(universe, servers, tmp_path_factory.mktemp("grown"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def upgraded(grown: Grown, host: Host) -> Host:
+    """A registered host with the vendor's fixes."""
+    return grown.copy("upgraded", host)
+
+
+@pytest.fixture
+def in_fips(grown: Grown, host: Host) -> Host:
+    """The same in FIPS mode, on the validated kernel."""
+    return grown.copy("in FIPS mode", host)
+
+
+@pytest.fixture
+def left(grown: Grown, host: Host) -> Host:
+    """The same after the first stage of `uninstall` and a reboot."""
+    return grown.copy("left", host)
 
 
 # --- packages -----------------------------------------------------------------------------------------------------

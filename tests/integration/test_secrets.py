@@ -3,8 +3,9 @@
 import pytest
 
 from tests.integration.outcome import places_of, register
-from tests.sandbox.faults import Fault, Status
+from tests.sandbox.faults import CutBefore, Fault, Status
 from tests.sandbox.host import Host
+from tests.sandbox.licences import ESU_KEY
 from tests.sandbox.service import Service
 
 TOKEN = "etc/dnf/vars/tuxcare_token"
@@ -37,3 +38,16 @@ def test_a_damaged_host(host: Host, service: Service, damage: str) -> None:
         done = host.dnf("-y", "-d", "10", "--setopt=retries=1", "--refresh", "upgrade")
         assert done.returncode == 1 and token not in done.stdout + done.stderr
     assert places_of(host, token, folders=("etc", "var", "root", "tmp", "run")) == [TOKEN]
+
+
+@pytest.mark.parametrize("path", ["*/BaseOS/*repomd.xml", "*/esu/*repomd.xml"])
+def test_a_registration_whose_probe_is_cut(host: Host, service: Service, path: str) -> None:
+    """The token is in no file yet, and in the address; dnf logs an error with all that it carries."""
+    service.order(Fault(CutBefore(), path=path))
+    done = host.dnf("-d", "10", "tuxcare", "register", env={"TUXCARE_LICENSE_KEY": ESU_KEY})
+    assert done.returncode == 1 and "broke off" in done.stderr
+    (record,) = [record for record in service.requests if record.path.endswith("/token/unregister")]
+    token = record.json()["token"]
+    assert token not in done.stdout + done.stderr
+    for secret in (token, ESU_KEY):
+        assert places_of(host, secret, folders=("etc", "var", "root", "tmp", "run")) == []

@@ -158,3 +158,43 @@ def test_what_booted_before_is_remembered() -> None:
 def test_a_damaged_memory_is_refused(data: bytes) -> None:
     with pytest.raises(StateError):
         fips.remembered(data)
+
+
+def ran(state: Boot, step: Tuple[str, ...]) -> Boot:
+    """What a program of the system makes of the next boot (FACTS 4)."""
+    words = state.arguments.split()
+    if step[0] == 'update-crypto-policies':
+        return state._replace(policy=step[-1])
+    if step[0] == 'fips-mode-setup':
+        on = step[1] == '--enable'
+        kept = [word for word in words if not word.startswith('fips=')] + ['fips=1' if on else 'fips=0']
+        policy = 'DEFAULT' if not on else state.policy if state.policy.startswith('FIPS') else 'FIPS'
+        return state._replace(policy=policy, arguments=' '.join(kept))
+    if step[1].startswith('--set-default='):
+        return state._replace(default_kernel=step[1].partition('=')[2])
+    gone = step[2].partition('=')[2].split()
+    return state._replace(arguments=' '.join(word for word in words if word not in gone))
+
+
+STATES = [Boot('k', False, kernel, arguments, name) for kernel in ('/boot/old', '/boot/new')
+          for arguments in ('ro', 'ro fips=0', 'ro fips=1', 'ro boot=UUID=1', 'ro fips=1 boot=UUID=1', 'ro boot=UUID=2 fips=0')
+          for name in ('DEFAULT', 'FUTURE', 'FIPS', 'FIPS:OSPP')]
+
+
+@pytest.mark.parametrize('before', STATES, ids=lambda state: ' '.join(state[2:]))
+def test_the_way_back_arrives(before: Boot) -> None:
+    """Whatever boots now: it ends as it was, and with nothing more to be done."""
+    for now in STATES:
+        state = now
+        for step in fips.way_back(now, before):
+            state = ran(state, step)
+        assert fips.way_back(state, before) == (), now
+        assert (state.default_kernel, state.policy) == (before.default_kernel, before.policy), now
+        assert fips.will_be_on(state) == fips.will_be_on(before), now
+        added = [word for word in state.arguments.split() if word not in before.arguments.split()]
+        assert fips.will_be_on(before) or added == [], now
+
+
+def test_what_is_remembered_is_a_file_for_everybody_to_read() -> None:
+    image = fips.render(OFF)
+    assert image.mode == 0o644 and image.data.endswith(b'}\n') and fips.render(OFF) == image

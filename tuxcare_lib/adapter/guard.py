@@ -32,17 +32,21 @@ class Guard:
     def __init__(self, root: str, conf: 'Any') -> None:
         host = Host(root)
         self._is_cut_off = host.is_cut_off()
+        self._is_aloud = True
+        self.token = None  # type: Optional[str]
+        trouble = None
         try:  # first, and whatever else is damaged: addresses with the token in them may be asked all the same
-            self.token = host.token()  # type: Optional[str]
+            self.token = host.token()
             self._keep_secret(self.token)
-        except Unsafe:
-            self.token = None  # told below, in its turn
+        except Unsafe as error:
+            trouble = error  # told in its turn
         try:
             self.record = host.record()
             # Whatever else is damaged: what only reads goes on with the release that the registration says.
             conf.substitutions['tuxcare_releasever'] = self.record['pin']
             self.policy = self._read_policy(root, conf)
-            self.token = host.token()
+            if trouble is not None:
+                raise trouble
             self.rules = pin.Rules(self.policy, self.record['family'], host.release(self.record, self.policy), self.token)
         except Unsafe as error:
             if self._is_cut_off:  # whatever it is, it is that operation's half
@@ -91,8 +95,12 @@ class Guard:
     # --- before the sack, and in it ---------------------------------------------------------------------------------
 
     def look_at_repositories(self, base: 'dnf.Base', aloud: bool = True) -> None:
-        """Before the sack: a tree past the pin is disabled; so is what needs the token where the user cannot read it."""
+        """Before the sack: a tree past the pin is disabled; so is what needs the token where the user cannot read it.
+
+        `aloud` is False for our own verbs.
+        """
         self._keep_secret_on_terminal(base)
+        self._is_aloud = aloud
         past, greedy = [], []
         self._trusted = set()
         for repo in base.repos.iter_enabled():
@@ -167,7 +175,7 @@ class Guard:
         if any(package.name == pin.OWN_PACKAGE for package in removed):
             logger.warning('tuxcare: without the plugin this host stays registered, and its repository files alone hold it '
                            'on %s. `dnf tuxcare unregister` takes that back first.', self.rules.release)
-        if self._is_cut_off:
+        if self._is_cut_off and self._is_aloud:  # our own verbs say themselves what was cut off
             logger.warning('tuxcare: an operation was cut off on this host. Run `dnf tuxcare recover`.')
         if self.rules.release in self.policy['closes_esu'].get('{family} {release}'.format(**self.record), ()):
             logger.warning('tuxcare: this host moves from %s to %s; from there it cannot come to ESU any more.',

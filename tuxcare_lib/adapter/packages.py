@@ -104,7 +104,7 @@ class Transaction:
         try:
             self._base.resolve(self._cli.demands.allow_erasing)
         except dnf.exceptions.DepsolveError as error:
-            raise CommandError(str(error).strip().rstrip('.') + '.', 'Nothing was changed.')
+            raise CommandError(_sentence(error), 'Nothing was changed.')
 
     def work(self) -> Work:
         """The plan: what comes in and what goes, as NEVRA; a reinstallation is neither."""
@@ -124,20 +124,23 @@ class Transaction:
         """Marks and plan are gone, for another try."""
         self._base.reset(goal=True)
 
-    def run(self) -> None:
-        """Show, ask, download, install. Raises DeclinedError or CommandError."""
+    def check_options(self) -> None:
+        """Raises CommandError where an option keeps dnf from installing anything."""
         if self._base.conf.downloadonly or 'test' in self._base.conf.tsflags:
             raise CommandError('With --downloadonly or tsflags=test the packages are not installed, so nothing was done.',
                                'Run it without that option.')
+
+    def run(self) -> None:
+        """Show, ask, download, install. Raises DeclinedError or CommandError."""
         displays = [self._cli.demands.transaction_display] if self._cli.demands.transaction_display is not None else []
         try:
             self._base.do_transaction(display=displays)
         except dnf.cli.CliError as error:
             raise DeclinedError(str(error))
         except dnf.exceptions.TransactionCheckError as error:
-            raise CommandError(' '.join(self._cli.command.get_error_output(error)), '')
+            raise CommandError(_sentence(' '.join(self._cli.command.get_error_output(error))))
         except (dnf.exceptions.Error, OSError) as error:
-            raise CommandError(' '.join(str(error).split()), '')
+            raise CommandError(_sentence(error))
         logger.info('Complete!')
 
 
@@ -159,6 +162,8 @@ class Operation:
     def carry_out(self, transaction: Transaction) -> List[Any]:
         """Returns the programs that were run at the end. Raises RecoveryError where packages are half there."""
         root = self._context.root
+        if not self._work.is_done:
+            transaction.check_options()
         journal.begin(root, self._verb, self._changes, work=self._work)
         with self:
             for change in self._changes:
@@ -187,6 +192,11 @@ class Operation:
             raise RecoveryError('{} {}'.format(error, failed.message), failed.remedy)
         if work.is_done and work.install and isinstance(error, TuxcareError):
             error.remedy = 'The packages are installed and stay; run the command again. ' + error.remedy
+
+
+def _sentence(said: object) -> str:
+    """dnf's own words as one line with a full stop."""
+    return ' '.join(str(said).split()).rstrip('.') + '.'
 
 
 def _fields(nevra: str) -> Any:

@@ -14,7 +14,7 @@ from typing import Any, Callable, Dict, List, Optional, Sequence
 
 import dnf.exceptions
 
-from tuxcare_lib import cli, configuration, journal, lock
+from tuxcare_lib import boot, cli, configuration, journal, lock
 from tuxcare_lib.adapter.output import Output
 from tuxcare_lib.adapter.packages import Operation, Transaction
 from tuxcare_lib.commands import UNINSTALL, Context, exclusive, fips, interruptible, recover, recover_first, uninstall
@@ -168,7 +168,7 @@ class DnfVerb:
                 prepared, transaction = uninstall.prepare(context), Transaction(self._cli)
             Operation(context, UNINSTALL, uninstall.changes(context, prepared),
                       uninstall.work(prepared, transaction.work()),
-                      lambda: uninstall.leave_mode(context, prepared)).carry_out(transaction)
+                      lambda: boot.restore(context.root, prepared.target, context.console.say)).carry_out(transaction)
         self._present(uninstall.finish(context, prepared, planned))
 
     def _planned_back(self, prepared: uninstall.Prepared) -> 'Transaction':

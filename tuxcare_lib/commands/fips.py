@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`dnf tuxcare fips enable`: what it takes beside dnf's transaction."""
 
-from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Sequence, Tuple
 
 from tuxcare_lib import boot, facts as gathering, fips, messages, planner
 from tuxcare_lib.commands import Context, intact
@@ -17,13 +17,12 @@ if TYPE_CHECKING:
 class Prepared(NamedTuple):
     """What is known before the transaction: the set, its packages, and which of them are not installed yet.
 
-    `state` boots now, `boot` did before FIPS mode, `remembered` is what is kept of that.
+    `boot` is how the host boots now, `is_remembered` whether it is known how it did before FIPS mode.
     """
 
     facts: Facts
-    state: Boot
     boot: Boot
-    remembered: Optional[Boot]
+    is_remembered: bool
     wanted: PackageSet
     specs: Tuple[str, ...]
     missing: Tuple[str, ...]
@@ -49,8 +48,7 @@ def prepare(context: Context) -> Prepared:
     if not state.default_kernel:
         raise CommandError('The boot loader cannot be read: grubby names no default kernel.',
                            'FIPS mode needs a host that boots by itself; install grubby, or run this outside a container.')
-    remembered = fips.remembered(context.root.read(FIPS_STATE))
-    return Prepared(facts, state, remembered or state, remembered, wanted, specs, missing,
+    return Prepared(facts, state, fips.remembered(context.root.read(FIPS_STATE)) is not None, wanted, specs, missing,
                     fips.commands(fips.kernel_image(wanted), state))
 
 
@@ -81,14 +79,14 @@ def changes(context: Context, prepared: Prepared) -> List[Change]:
     if change is not None and facts.registration is not None:
         kept = tuple(entry._replace(after=change.after) if _is_as_left(entry, change) else entry for entry in facts.kept)
         found += [change] + planner.recorded(facts, facts.registration, kept)
-    if prepared.boot != prepared.remembered:
-        found.append(Change(FIPS_STATE, context.root.image(FIPS_STATE), fips.render(prepared.boot)))
+    if not prepared.is_remembered:
+        found.append(Change(FIPS_STATE, None, fips.render(prepared.boot)))
     return found
 
 
 def work(prepared: Prepared, planned: Work) -> Work:
     """The whole of the work: dnf's plan, and the kernel that is started in FIPS mode then."""
-    return planned._replace(boot=prepared.state, kernel=fips.kernel_image(prepared.wanted), is_done=not prepared.missing)
+    return planned._replace(boot=prepared.boot, kernel=fips.kernel_image(prepared.wanted), is_done=not prepared.missing)
 
 
 def _is_as_left(entry: Kept, change: Change) -> bool:

@@ -18,15 +18,17 @@ def run(context: Context) -> Report:
         return plan_report('recover', _plan(context))
     with lock.held(context.root, context.wait, context.console.warn), interruptible():
         lines = settled(context, context.console.say)
-        cleared = [path for path in (TOKEN, RELEASEVER, MARKER, TUXCARE_REPO, BEFORE, REGISTRATION) if context.root.clear(path)]
+        cleared: List[str] = []
         try:
+            _clear(context, cleared)
             changes = _mended(context)
             if changes:
                 journal.apply(context.root, 'dnf tuxcare recover', changes)
         except TuxcareError as error:
             if not cleared:
                 raise
-            raise RecoveryError('Removed what stood in its place: {}. {}'.format(', '.join(cleared), error.message), error.remedy)
+            raise RecoveryError('What stood in its place may be gone: {}. {}'.format(', '.join(cleared), error.message),
+                                error.remedy)
     restored = sorted(change.path for change in changes)
     report = ['Removed what stood in its place: {}'.format(path) for path in cleared]
     report += ['Put back: {}'.format(path) for path in restored]
@@ -35,6 +37,14 @@ def run(context: Context) -> Report:
     return Report(tuple(report), {
         'command': 'recover', 'exit_status': 0, 'changed': bool(lines or cleared or restored), 'settled': lines,
         'restored': restored})
+
+
+def _clear(context: Context, cleared: List[str]) -> None:
+    """Make room for our files; `cleared` has each path from before its place is touched, and keeps those that were."""
+    for path in (TOKEN, RELEASEVER, MARKER, TUXCARE_REPO, BEFORE, REGISTRATION):
+        cleared.append(path)
+        if not context.root.clear(path):
+            cleared.remove(path)
 
 
 def packages_are_half(context: Context) -> bool:

@@ -10,7 +10,7 @@ from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
 
 from tuxcare_lib import boot, facts as gathering, fips, messages, repofile, restoration, rpmdb
 from tuxcare_lib.commands import UNINSTALL, Context, intact, side, unregister
-from tuxcare_lib.errors import ServiceError, UsageError
+from tuxcare_lib.errors import RecoveryError, ServiceError, TuxcareError, UsageError
 from tuxcare_lib.host import FIPS_STATE, Facts
 from tuxcare_lib.model import Boot, Change, Plan, Report, Work
 from tuxcare_lib.pin import OWN_PACKAGE
@@ -134,11 +134,6 @@ def done_already(prepared: Prepared) -> Report:
         'registered': prepared.facts.is_registered, 'reboot': prepared.must_reboot})
 
 
-def leave_mode(context: Context, prepared: Prepared) -> None:
-    """FIPS mode is left, and another kernel than TuxCare's is the default. Raises CommandError."""
-    boot.restore(context.root, prepared.target, context.console.say)
-
-
 def dry_run(context: Context, prepared: Prepared, transaction: Sequence[str]) -> Report:
     """The plan; `transaction` has the packages as dnf resolved them."""
     files = changes(context, prepared)
@@ -156,10 +151,11 @@ def dry_run(context: Context, prepared: Prepared, transaction: Sequence[str]) ->
 def _unregister(context: Context, replaced: bool) -> Report:
     try:
         return unregister.carry_out(context, [], UNINSTALL)
-    except ServiceError as error:
-        if replaced:
-            error.message += ' The packages were put back and stay so.'
-        error.remedy = 'Run `dnf tuxcare uninstall` again; with --local it does without the service.'
+    except TuxcareError as error:
+        if isinstance(error, ServiceError):
+            error.remedy = 'With --local it is done without the service.'
+        if replaced and not isinstance(error, RecoveryError):
+            error.remedy += ' The packages were put back and stay so; run `dnf tuxcare uninstall` again.'
         raise
 
 
