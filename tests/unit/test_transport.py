@@ -3,8 +3,10 @@
 
 import contextlib
 import http.server
+import socket
 import threading
 import time
+import traceback
 from email.utils import formatdate
 from typing import Any, Callable, Dict, Iterator, List, Tuple
 
@@ -137,3 +139,21 @@ def test_a_slow_answer_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(slow) as (url, _):
         response, seen = send(url)
     assert response.status == 200 and seen['said'] == ['Waiting for {} to try.'.format(url.split('/')[2])]
+
+
+def test_an_error_does_not_carry_the_address() -> None:
+    """The token may be in it, and dnf logs an error with every exception behind it. No server is at the address."""
+    secret = '{:x}'.format(0xc0ffee)  # in no line of source that a traceback shows
+    with socket.socket() as unused:
+        unused.bind(('127.0.0.1', 0))
+        with pytest.raises(TransportError) as caught:
+            send('http://127.0.0.1:{}/{}'.format(unused.getsockname()[1], secret), retries=0)
+    shown = ''.join(traceback.format_exception(type(caught.value), caught.value, caught.value.__traceback__))
+    assert 'TransportError' in shown and secret not in shown
+
+
+def test_what_nobody_foresaw_reaches_who_asked() -> None:
+    """An exception in the thread is neither lost nor taken for a slow answer."""
+    with serving(status(200)) as (url, _):
+        with pytest.raises(TypeError):
+            Transport(Network()).send(Request('GET', url, 'try', limit=None))  # type: ignore[arg-type]
