@@ -44,7 +44,8 @@ def test_a_damaged_host(host: Host, service: Service, damage: str) -> None:
 def test_a_registration_whose_probe_is_cut(host: Host, service: Service, path: str) -> None:
     """The token is in no file yet, and in the address; dnf logs an error with all that it carries."""
     service.order(Fault(CutBefore(), path=path))
-    done = host.dnf("-d", "10", "--setopt=proxy=" + service.proxy.url, "tuxcare", "register", env={"TUXCARE_LICENSE_KEY": ESU_KEY})
+    options = ["-d", "10", "--setopt=proxy=" + service.proxy.url]
+    done = host.dnf(*options, "tuxcare", "register", env={"TUXCARE_LICENSE_KEY": ESU_KEY})
     assert done.returncode == 1 and "broke off" in done.stderr
     (record,) = [record for record in service.requests if record.path.endswith("/token/unregister")]
     token = record.json()["token"]

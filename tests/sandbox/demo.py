@@ -46,8 +46,12 @@ class Demo:
         if done.returncode:
             self._failed.append("%s (exit status %d)" % (typed, done.returncode))
 
+    def _reboot(self) -> None:
+        self._host.reboot()
+        print("\n(the host boots the kernel that is its default now)")
+
     def life(self) -> int:
-        """Register, upgrade, FIPS, status, unregister; then look whether the host is what it was."""
+        """Register, upgrade, FIPS, status, uninstall; then look whether the host is what it was."""
         fresh = self._host.snapshot()
         self.say("An AlmaLinux 9.2 host, and its licence key in a file")
         self.run("cat", "/etc/almalinux-release")
@@ -58,17 +62,18 @@ class Demo:
         self.run("cat", "/etc/almalinux-release")
         self.say("The FIPS 140-3 validated packages, and the boot into FIPS mode")
         self.dnf("-y", "tuxcare", "fips", "enable")
-        self._host.reboot()
-        print("\n(the host boots the kernel that is its default now)")
+        self._reboot()
         self.dnf("tuxcare", "status")
         worked = self._host.snapshot()
-        self.say("And back")
-        self.dnf("-y", "tuxcare", "unregister")
+        self.say("And all the way back: the running kernel cannot be removed, so a reboot comes between")
+        self.dnf("-y", "tuxcare", "uninstall")
+        self._reboot()
+        self.dnf("-y", "tuxcare", "uninstall")
         return self._verdict(fresh, registered, worked, self._host.snapshot())
 
     def _verdict(self, fresh: Dict[str, Entry], registered: Dict[str, Entry], worked: Dict[str, Entry],
                  back: Dict[str, Entry]) -> int:
-        """Packages stay when a host unregisters, so what upgrade and FIPS alone have changed is theirs and not compared."""
+        """Packages come back in another version, so what upgrade and FIPS alone have changed is theirs and not compared."""
         ours = set(differences(fresh, registered))
         packages = set(differences(registered, worked)) - ours
         left = sorted(set(differences(fresh, back)) - packages)

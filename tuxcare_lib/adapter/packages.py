@@ -131,7 +131,8 @@ class Transaction:
                                'Run it without that option.')
 
     def run(self) -> None:
-        """Show, ask, download, install. Raises DeclinedError or CommandError."""
+        """Show, ask, download, install, as dnf's own commands do. Raises DeclinedError or CommandError."""
+        logger.info('Dependencies resolved.')
         displays = [self._cli.demands.transaction_display] if self._cli.demands.transaction_display is not None else []
         try:
             self._base.do_transaction(display=displays)
