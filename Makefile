@@ -40,7 +40,7 @@ bypasses: setup ## every attempt to get past the pin, with the plugin and withou
 bench: setup ## what the plugin costs other dnf commands, in some eight minutes; writes docs/bench.md and docs/bench.svg
 	@$(PYTHON) -m tests.bench $(BENCH_ARGS)
 
-crash: setup ## every changing verb dies, and is refused, at each of its system calls, in half an hour; writes docs/crash.md
+crash: setup ## every changing verb dies, and is refused, at each of its system calls, in an hour; writes docs/crash.md
 	@$(PYTHON) -m tests.crash --output docs $(CRASH_ARGS)
 
 soak: setup ## 200 random sequences of verbs, edits, other commands, kills and server faults, in some twenty minutes

@@ -159,15 +159,16 @@ def _register(enquiry: Enquiry, key: LicenceKey) -> Dialogue:
     except ServiceError as error:
         raise _perhaps_taken(error, True)
     if not isinstance(value, str) or not Token.PATTERN.match(value):
-        raise ServiceError('The service answered the registration with a token that cannot be one; a seat may be taken.',
-                           'Ask the vendor, or look at register_url in the configuration.', response.status)
+        raise _perhaps_taken(ServiceError('The service answered the registration with a token that cannot be one.',
+                                          'Look at register_url in the configuration.', response.status), True)
     return Token(value)
 
 
 def _perhaps_taken(error: ServiceError, perhaps: bool) -> ServiceError:
     """Say that a seat may be taken where the service may have acted and its answer was lost (rule 6)."""
     if perhaps:
-        error.remedy = '{} {}'.format(error.remedy, messages.SEAT_TAKEN)
+        error.seat_unknown = True
+        error.remedy = '{} {}'.format(error.remedy, messages.SEAT_UNKNOWN)
     return error
 
 

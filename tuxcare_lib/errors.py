@@ -119,10 +119,11 @@ class DeclinedError(TuxcareError):
 class ServiceError(TuxcareError):
     """The service refused, or its answer is not what it has to be.
 
-    `http_status` is None where there was no answer.
+    `http_status` is None where there was no answer. `seat_unknown`: the service may have given a seat all the same.
     """
 
     code = 'service'
+    seat_unknown = False
 
     def __init__(self, message: str, remedy: str = '', http_status: Optional[int] = None) -> None:
         super().__init__(message, remedy)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a licence key looks like. Its prefix is a hint at the product, never the proof (FACTS 1)."""
 
+import hashlib
 import re
 from typing import Iterable, Optional
 
@@ -8,6 +9,8 @@ from tuxcare_lib.errors import LicenceKeyError
 from tuxcare_lib.model import LicenceKey, Product
 
 GREATEST_LENGTH = 128
+# Some 0.1 s: a key has ten characters, and what is kept of it must not give it away.
+_ROUNDS = 100000
 
 
 def parse(text: str) -> LicenceKey:
@@ -27,6 +30,18 @@ def parse(text: str) -> LicenceKey:
         raise LicenceKeyError('The licence key holds a blank or a character outside ASCII.',
                               'Type it anew: word processors replace hyphens.')
     return LicenceKey(value)
+
+
+def kept(key: LicenceKey, salt: bytes) -> str:
+    """What may be kept of a key, to know it again: its PBKDF2-HMAC-SHA-256, and the salt, as hexadecimal digits."""
+    digest = hashlib.pbkdf2_hmac('sha256', key.secret.encode('ascii'), salt, _ROUNDS)
+    return '{}:{}'.format(salt.hex(), digest.hex())
+
+
+def is_kept(key: LicenceKey, value: str) -> bool:
+    """Whether `value` was kept of this key."""
+    salt = value.partition(':')[0]
+    return bool(re.match(r'([0-9a-f]{2})+\Z', salt, re.A)) and kept(key, bytes.fromhex(salt)) == value
 
 
 def hinted_product(key: LicenceKey, products: Iterable[Product]) -> Optional[str]:

@@ -24,6 +24,8 @@ FIPS_LOOSE = ('FIPS mode stays on, and nothing holds the validated packages any 
               '`dnf tuxcare uninstall` is the clean way out.')
 SEAT_RETURNED = 'The seat was given back.'
 SEAT_TAKEN = 'The seat may still be taken at the service; the vendor can free it.'
+SEAT_UNKNOWN = 'A seat may be taken; `dnf tuxcare register` with the same key asks for it again, under the same name.'
+OTHER_KEY = 'An earlier registration, of {}, was not answered and had another key: its seat may be taken; the vendor can free it.'
 DRIFT = ('This host is not held on {} any more: the next `dnf upgrade` takes it to the newest minor release, '
          'which cannot be undone.')
 UNINSTALL_FIRST = ('A kernel of TuxCare\'s is running, or is the only one, and cannot be removed. First {kernel} becomes the '

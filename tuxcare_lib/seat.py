@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The seat of a registration that is not finished: what has to be given back if it never is (DESIGN 4, rules 4 and 6).
 
-    before the service is asked   the intent: a seat may be taken, and no token of it is known
+    before the service is asked   the intent: a seat may be taken, and no token of it is known. Where no answer comes it stays,
+                                  and the next `register` asks under the same name
     with its answer               the token, until the registration is whole; then the file goes with the same commit
     `register --replace`          the old token, from that commit until its seat is given back
 
@@ -22,17 +23,18 @@ _SCHEMA = 1
 
 
 class Owed(NamedTuple):
-    """`token` is None where the service was asked and its answer is not known."""
+    """`token` is None where the service was asked and its answer is not known; `key` is what `licence` keeps of a key."""
 
     host_name: str
     token: Optional[Token]
     made_folder: bool = False
+    key: str = ''
 
 
 def image(owed: Owed) -> Image:
     """The file's image."""
     document = {'schema': _SCHEMA, 'host_name': owed.host_name, 'token': owed.token.secret if owed.token else None,
-                'made_folder': owed.made_folder}
+                'made_folder': owed.made_folder, 'key': owed.key}
     return Image((json.dumps(document, sort_keys=True) + '\n').encode('ascii'), 0o600)
 
 
@@ -74,10 +76,11 @@ def read(root: Root) -> Optional[Owed]:
     try:
         document = json.loads(data.decode('utf-8'))
         token = document['token']
-        if document['schema'] != _SCHEMA or not isinstance(document['host_name'], str) or not (
-                token is None or Token.PATTERN.match(token)):
+        if document['schema'] != _SCHEMA or not (token is None or Token.PATTERN.match(token)) or not all(
+                isinstance(document[name], str) for name in ('host_name', 'key')):
             raise ValueError('another file')
-        return Owed(document['host_name'], None if token is None else Token(token), document['made_folder'] is True)
+        return Owed(document['host_name'], None if token is None else Token(token), document['made_folder'] is True,
+                    document['key'])
     except (ValueError, KeyError, TypeError, RecursionError):
         raise StateError('{} is damaged, so a seat may be taken that nobody can give back.'.format(SEAT),
                          'Remove it, and tell the vendor.')

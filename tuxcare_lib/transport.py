@@ -209,7 +209,7 @@ def _redirect(request: Request, url: str, location: str) -> str:
 def _translated(error: Exception, url: str, ca_file: str) -> TransportError:
     """One line for what went wrong; the library's own words would show the whole URL, which may hold the token."""
     host = _host(url)
-    text = repr(error)
+    text = repr(error).replace('\\', '')  # an apostrophe in it is escaped, once for each exception around it
     if isinstance(error, requests.exceptions.SSLError):
         cause = _certificate(text)
         failure = TransportError('The certificate of {} is not accepted: {}.'.format(host, cause or 'the TLS handshake failed'),

@@ -102,10 +102,8 @@ PREPARED: Dict[str, Callable[[Host, Step], None]] = {
     "community": _on_community_kernel,
 }  # fmt: skip
 
-_FIPS_ENABLE = Scenario("fips enable", ("-y", "tuxcare", "fips", "enable"), "registered", packages=True,
-                        faults_at=12, is_lost=False)
-_UNINSTALL = Scenario("uninstall", ("-y", "tuxcare", "uninstall"), "community", packages=True, kills_at=40, faults_at=12,
-                      is_lost=False)
+_FIPS_ENABLE = Scenario("fips enable", ("-y", "tuxcare", "fips", "enable"), "registered", packages=True, is_lost=False)
+_UNINSTALL = Scenario("uninstall", ("-y", "tuxcare", "uninstall"), "community", packages=True, is_lost=False)
 _INSIDE_RPM: Dict[str, Any] = {"places": RPMS, "kills_at": 40, "faults_at": 0}
 
 SCENARIOS = (
@@ -119,8 +117,7 @@ SCENARIOS = (
     Scenario("recover", ("tuxcare", "recover"), "damaged", mends=True),
     _FIPS_ENABLE,
     _FIPS_ENABLE._replace(name="fips enable, inside rpm", **_INSIDE_RPM),
-    Scenario("uninstall, first stage", ("-y", "tuxcare", "uninstall"), "fips", packages=True,
-             faults_at=12, is_lost=False),
+    Scenario("uninstall, first stage", ("-y", "tuxcare", "uninstall"), "fips", packages=True, is_lost=False),
     _UNINSTALL,
     _UNINSTALL._replace(name="uninstall, inside rpm", **_INSIDE_RPM),
 )

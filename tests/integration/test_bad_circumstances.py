@@ -88,6 +88,7 @@ def test_the_service_answers_something_else(host: Host, service: Service, behavi
     add_settings(host, "retries = 0")
     with untouched(host, service):
         line = refused(attempt(host), word)
+        is_done(host.dnf("tuxcare", "recover"))
     assert "\x1b" not in line
 
 
@@ -100,7 +101,7 @@ def test_the_service_says_no(any_host: Host, service: Service, key: str, word: s
 
 @pytest.mark.parametrize("setting", ["register_url", "repo_url", "gpg_key_url"])
 @pytest.mark.parametrize("flaw, word", [
-    ("expired", "certificate"), ("wrong-name", "certificate"), ("unknown-issuer", "certificate"), ("not there", "localhost"),
+    ("expired", "certificate"), ("wrong-name", "for another name"), ("unknown-issuer", "certificate"), ("not there", "localhost"),
 ])
 def test_a_server_that_is_not_the_right_one(host: Host, service: Service, setting: str, flaw: str, word: str) -> None:
     url = "https://localhost:1" if flaw == "not there" else service.impostor_url(flaw)
@@ -112,9 +113,10 @@ def test_a_server_that_is_not_the_right_one(host: Host, service: Service, settin
 
 def test_a_lost_answer_is_told_as_a_seat_that_may_be_taken(host: Host, service: Service) -> None:
     service.order(Fault(CutBefore(), path=REGISTER))
-    add_settings(host, "retries = 0")
     with untouched(host):
         refused(attempt(host), "seat may")
+        assert "seat" in host.dnf("tuxcare", "status").stdout
+        is_done(host.dnf("tuxcare", "recover"))
 
 
 # --- two at once --------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from typing import Iterator, Optional
 import pytest
 
 from tests.integration.outcome import document, is_done, refused, register
-from tests.sandbox.faults import Fault, Hold, Status
+from tests.sandbox.faults import CutBefore, Fault, Hold, Status
 from tests.sandbox.host import Host
 from tests.sandbox.licences import ESU_KEY, PLAIN_ESU_KEY
 from tests.sandbox.service import Service
@@ -87,6 +87,25 @@ def test_register_whose_answer_is_lost(host: Host, service: Service) -> None:
         pass
     assert "may still be taken" in is_done(host.dnf("tuxcare", "recover"))
     assert same(host, before) and "Nothing was cut off" in is_done(host.dnf("tuxcare", "recover"))
+
+
+@pytest.mark.parametrize("key", [ESU_KEY, PLAIN_ESU_KEY], ids=["same key", "other key"])
+def test_the_next_registration_asks_under_the_same_name(host: Host, service: Service, key: str) -> None:
+    """So that a service which knows key and name gives one seat; another key's question is another one, and that is said."""
+    service.order(Fault(CutBefore(), path=REGISTER, times=1))
+    refused(host.dnf("tuxcare", "register", env={"TUXCARE_LICENSE_KEY": ESU_KEY}), "seat may be taken")
+    asked = service.requests[-1].json()["host_name"]
+    text = (host.root / SEAT).read_text()
+    assert asked in text and "SANDBOX" not in text and stat.S_IMODE((host.root / SEAT).stat().st_mode) == 0o600
+    (host.root / "etc/hostname").write_text("renamed.example.com\n")
+    (host.root / SEAT).write_text(text.replace(asked, "as-it-was.example.com"))
+    done = host.dnf("tuxcare", "register", env={"TUXCARE_LICENSE_KEY": key})
+    assert is_done(done) and not (host.root / SEAT).exists()
+    names = [seat.host_name for seat in service.licences.seats() if seat.key == key]
+    assert ("as-it-was.example.com" in names[-1]) == (key == ESU_KEY) == ("vendor can free it" not in done.stderr)
+    service.clear_requests()
+    is_done(host.dnf("-y", "tuxcare", "unregister"))
+    assert service.requests[-1].json()["host_name"] == names[-1]
 
 
 def test_recover_without_the_service(host: Host, service: Service) -> None:

@@ -67,10 +67,10 @@ def recover_first(context: Context) -> None:
 
 
 @contextlib.contextmanager
-def exclusive(context: Context) -> Iterator[None]:
-    """One command at a time; what an earlier one left half done is undone first (DESIGN 4, rule 4)."""
+def exclusive(context: Context, intents: bool = False) -> Iterator[None]:
+    """One command at a time; what an earlier one left half done is undone first (DESIGN 4, rule 4). `intents` as in `settled`."""
     with lock.held(context.root, context.wait, context.console.warn), interruptible():
-        settled(context, context.console.warn)
+        settled(context, context.console.warn, intents)
         yield
 
 
@@ -91,9 +91,10 @@ def _interrupt(number: int, frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def settled(context: Context, say: Callable[[str], None]) -> List[str]:
+def settled(context: Context, say: Callable[[str], None], intents: bool = False) -> List[str]:
     """Finish or undo what an earlier command left half done, files and seats. Says what it did, and returns the same.
 
+    A registration that was not answered is left to the next `register`, which asks again; with `intents` it is forgotten, too.
     Each is said before the last trace of it goes, so that a kill in here leaves nothing unsaid. Raises RecoveryError where
     something cannot be done now.
     """
@@ -108,7 +109,7 @@ def settled(context: Context, say: Callable[[str], None]) -> List[str]:
     if journal.is_open(context.root):
         _settle(context, journal.opened(context.root), told)
     owed = seat.read(context.root)
-    if owed is not None:
+    if owed is not None and (owed.token is not None or intents):
         told('A registration was cut off. ' + _returned(context, owed.token, owed.host_name))
         seat.forget(context.root)
     return lines

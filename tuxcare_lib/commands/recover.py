@@ -17,7 +17,7 @@ def run(context: Context) -> Report:
     if context.options.flag('dry_run'):
         return plan_report('recover', _plan(context))
     with lock.held(context.root, context.wait, context.console.warn), interruptible():
-        lines = settled(context, context.console.say)
+        lines = settled(context, context.console.say, intents=True)
         cleared: List[str] = []
         try:
             _clear(context, cleared)

@@ -9,7 +9,7 @@ from typing import List, Optional, Tuple
 from tuxcare_lib import boot, enrolment, executor, facts as gathering, fips, journal, licence, messages, planner, seat
 from tuxcare_lib.commands import Context, exclusive, intact
 from tuxcare_lib.enrolment import Enquiry, Enrolment
-from tuxcare_lib.errors import EntitlementError, LicenceKeyError, RecoveryError, TuxcareError, UsageError
+from tuxcare_lib.errors import EntitlementError, LicenceKeyError, RecoveryError, ServiceError, TuxcareError, UsageError
 from tuxcare_lib.host import REGISTRATION, SEAT, TOKEN, Facts
 from tuxcare_lib.model import Change, Image, LicenceKey, Plan, Report, Token
 from tuxcare_lib.planner import Supported, Wish
@@ -56,10 +56,10 @@ def _register(context: Context, wish: Wish, key: LicenceKey) -> Report:
     host = planner.check_host(facts, context.catalogue, wish)
     if facts.registration is not None:
         return _replace(context, facts, host, wish, key) if context.options.flag('replace') else _already(facts)
-    enquiry = _enquiry(context, facts, host, wish, key)
-    with _Seat(context, enquiry) as kept:
-        outcome = kept.enrol(key)
-        changes = _settle(context, facts, host, outcome, kept.gone())
+    enquiry = _as_before(context, _enquiry(context, facts, host, wish, key), key)
+    with _Seat(context, enquiry, key) as kept:
+        outcome = kept.enrol()
+        changes = _settle(context, facts._replace(host_name=enquiry.host_name), host, outcome, kept.gone())
     return _report(context, host, outcome, [change.path for change in changes])
 
 
@@ -71,23 +71,38 @@ def _enquiry(context: Context, facts: Facts, host: Supported, wish: Wish, key: O
     return planner.enquiry(facts, context.catalogue, context.settings, host, trees, wish, hinted)
 
 
-class _Seat:
-    """The seat, from the question on until the registration is whole: a kill leaves it to `recover`, a failure gives it back."""
+def _as_before(context: Context, enquiry: Enquiry, key: LicenceKey) -> Enquiry:
+    """Where an earlier registration was not answered: the same key asks under the same name, so that it is one seat."""
+    earlier = seat.read(context.root)
+    if earlier is None:
+        return enquiry
+    if licence.is_kept(key, earlier.key):
+        return enquiry._replace(host_name=earlier.host_name)
+    context.console.warn(messages.OTHER_KEY.format(earlier.host_name))
+    return enquiry
 
-    def __init__(self, context: Context, enquiry: Enquiry) -> None:
+
+class _Seat:
+    """The seat, from the question on until the registration is whole: a kill leaves it to `recover`, a failure gives it back.
+
+    Where nobody knows whether the service gave it, the intent stays, for the next `register`.
+    """
+
+    def __init__(self, context: Context, enquiry: Enquiry, key: LicenceKey) -> None:
         self._context = context
         self._enquiry = enquiry
-        self._owed = Owed(enquiry.host_name, None)
+        self._key = key
+        self._owed = Owed(enquiry.host_name, None, key=licence.kept(key, os.urandom(16)))
         self._proved = False
 
     def __enter__(self) -> '_Seat':
         self._owed = seat.keep(self._context.root, self._owed)
         return self
 
-    def enrol(self, key: LicenceKey) -> Enrolment:
+    def enrol(self) -> Enrolment:
         """Ask the service; it gives the seat back itself where that fails."""
         outcome: Enrolment = executor.converse(
-            enrolment.enrol(self._enquiry, key), self._context.send, self._context.console.ask_person, self._keep)
+            enrolment.enrol(self._enquiry, self._key), self._context.send, self._context.console.ask_person, self._keep)
         self._proved = True
         return outcome
 
@@ -108,12 +123,20 @@ class _Seat:
                 error.remedy = '{} {}'.format(error.remedy, note).strip()
             else:
                 self._context.console.warn(note)
-        elif self._owed.token is None and not isinstance(error, TuxcareError):
-            self._context.console.warn(messages.SEAT_TAKEN)  # interrupted: nobody knows whether the service had the question
+        elif self._owed.token is None and self._is_unknown(error):
+            return
         try:
             seat.forget(self._context.root)
         except RecoveryError as failed:  # what began it is told first
             raise RecoveryError('{} {}'.format(error, failed.message), failed.remedy)
+
+
+    def _is_unknown(self, error: BaseException) -> bool:
+        """Whether nobody knows if the service gave a seat: its answer was lost, or the question was interrupted."""
+        if isinstance(error, TuxcareError):
+            return isinstance(error, ServiceError) and error.seat_unknown
+        self._context.console.warn(messages.SEAT_UNKNOWN)
+        return True
 
 
 def _settle(context: Context, facts: Facts, host: Supported, outcome: Enrolment, last: Change) -> List[Change]:
@@ -159,14 +182,15 @@ def _replace(context: Context, facts: Facts, host: Supported, wish: Wish, key: L
     assert record is not None
     enquiry = planner.enquiry(facts, context.catalogue, context.settings, host, (), wish,
                               licence.hinted_product(key, context.catalogue.products.values()))
+    enquiry = _as_before(context, enquiry, key)
     value = facts.variable(TOKEN)
     old = Token(value) if Token.PATTERN.match(value) else None
-    with _Seat(context, enquiry) as kept:
-        outcome = kept.enrol(key)
+    with _Seat(context, enquiry, key) as kept:
+        outcome = kept.enrol()
         if outcome.product != record.product:
             raise EntitlementError('The new key is for {}, this host is registered for {}.'.format(
                 outcome.product, record.product), 'Run `dnf tuxcare unregister` first.')
-        renewed = record._replace(registered_at=context.now(), host_name=facts.host_name)
+        renewed = record._replace(registered_at=context.now(), host_name=enquiry.host_name)
         context.root.clear(TOKEN)
         journal.apply(context.root, 'dnf tuxcare register --replace', [
             Change(TOKEN, facts.images[TOKEN], Image((outcome.token.secret + '\n').encode('ascii'), 0o600), True)]

@@ -35,7 +35,7 @@ def run(context: Context) -> Report:
 
 def carry_out(context: Context, told: List[str], verb: str = 'dnf tuxcare unregister') -> Report:
     """Unregister, nobody being asked any more. `told` are notes for the report, `verb` is what the journal calls it."""
-    with exclusive(context):
+    with exclusive(context, intents=True):
         return _unregister(context, told, verb)
 
 
