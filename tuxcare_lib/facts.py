@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a host is: read once, through its root, without changing anything."""
 
+import contextlib
+import hashlib
+import hmac
 import os
 import platform
 import re
@@ -13,6 +16,10 @@ from tuxcare_lib.host import (BEFORE, OWN_FILES, REGISTRATION, REPOSITORY_FOLDER
                               Registration, RepositoryFile)
 from tuxcare_lib.model import Image, Release
 from tuxcare_lib.rootfs import Root
+
+# machine-id(5): the value itself is confidential, so what leaves the file is hashed with something of the application's own.
+_APPLICATION = b'dnf-plugin-tuxcare'
+
 
 def gather(root: Root, architecture: Optional[str] = None) -> Facts:
     """Read the host below `root`. Raises FileSystemError where something of ours cannot be read."""
@@ -28,7 +35,8 @@ def gather(root: Root, architecture: Optional[str] = None) -> Facts:
         release=Release.parse(release_file.get('VERSION_ID', '')), version_id=release_file.get('VERSION_ID', ''),
         architecture=architecture or platform.machine(), host_name=_host_name(root),
         repository_files=files, problems=problems, images=images, registration=record.registration, kept=record.kept,
-        has_state_folder=root.kind(STATE_FOLDER) != '', damage=record.damage, survivor=record.survivor)
+        has_state_folder=root.kind(STATE_FOLDER) != '', damage=record.damage, survivor=record.survivor,
+        machine=_machine(root))
 
 
 class _Record(NamedTuple):
@@ -104,6 +112,16 @@ def _host_name(root: Root) -> str:
     if root.is_host:
         return platform.node()
     return (root.text('/etc/hostname') or '').split('\n')[0].strip() or platform.node()
+
+
+def _machine(root: Root) -> str:
+    """The machine-id, hashed; empty for an image that gets its own at its first boot."""
+    text = ''
+    with contextlib.suppress(FileSystemError):
+        text = (root.text('/etc/machine-id') or '').strip()
+    if not re.match('[0-9a-f]{32}\\Z', text, re.A):
+        return ''
+    return hmac.new(bytes.fromhex(text), _APPLICATION, hashlib.sha256).hexdigest()[:32]
 
 
 def _repository_files(root: Root) -> Tuple[Tuple[RepositoryFile, ...], Tuple[Problem, ...]]:

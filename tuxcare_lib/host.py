@@ -32,6 +32,7 @@ class Registration(NamedTuple):
 
     `key_imported`: the signing key was not trusted before. `reverted`: the administrator ran `repos revert`.
     `made_folder`: the folder of our state was not there before (the package has it, an image without the package has not).
+    `machine` is the machine-id, hashed; empty where the host had none.
     """
 
     product: str
@@ -46,6 +47,7 @@ class Registration(NamedTuple):
     key_imported: bool
     reverted: bool = False
     made_folder: bool = False
+    machine: str = ''
 
 
 class Kept(NamedTuple):
@@ -69,7 +71,8 @@ class Facts(NamedTuple):
     """A host as it is now. `problems` tell why repository files cannot be changed; images are of the files that we own.
 
     `damage` tells what is wrong with our own record on a host that bears our signs; empty where nothing is. `registration`
-    is None then, and `survivor` the one that could still be read, if any.
+    is None then, and `survivor` the one that could still be read, if any. `machine` is the machine-id, hashed; empty where there
+    is none.
     """
 
     root: str
@@ -87,6 +90,13 @@ class Facts(NamedTuple):
     has_state_folder: bool
     damage: str = ''
     survivor: Optional[Registration] = None
+    machine: str = ''
+
+    @property
+    def is_a_copy(self) -> bool:
+        """Whether the registration was made on another machine: this one was cloned from it."""
+        made_on = self.registration.machine if self.registration else ''
+        return bool(made_on and self.machine and made_on != self.machine)
 
     @property
     def is_registered(self) -> bool:

@@ -206,7 +206,7 @@ def registration_changes(facts: Facts, catalogue: Catalogue, settings: Settings,
         product=outcome.product, family=host.family.id, release=host.entry.release, pin=host.pin,
         architecture=facts.architecture, host_name=facts.host_name, registered_at=when,
         repositories=outcome.repositories, signing_key=settings.gpg_key_fingerprint, key_imported=key_imported,
-        made_folder=not facts.has_state_folder)
+        made_folder=not facts.has_state_folder, machine=facts.machine)
     return changes + recorded(facts, record, kept)
 
 

@@ -71,7 +71,8 @@ def _registration(document: Dict[str, Any]) -> Registration:
     """Raises ValueError or KeyError where anything is missing, of another type, or too much."""
     rest = dict(document)
     rest.pop('schema')
-    values = {name: _checked(kind, rest.pop(name)) for name, kind in Registration.__annotations__.items()}
+    values = {name: _checked(kind, rest.pop(name)) for name, kind in Registration.__annotations__.items()
+              if name in rest or name not in Registration._field_defaults}
     if rest:
         raise ValueError('unknown keys')
     return Registration(**values)

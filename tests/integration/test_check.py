@@ -6,7 +6,7 @@ from typing import Callable, Dict, List, Tuple
 
 import pytest
 
-from tests.integration.outcome import document, is_done, own_lines, register, untouched
+from tests.integration.outcome import document, is_done, own_lines, refused, register, untouched
 from tests.integration.test_fails_closed import MARKER, OWN, STATE, TOKEN, VARIABLE, cut_off, edited, gone, mode, put, remedies
 from tests.sandbox import osfiles, template
 from tests.sandbox.host import Host
@@ -59,6 +59,8 @@ FINDINGS: Dict[str, Tuple[Damage, List[str]]] = {
     "token": (gone(TOKEN), []),
     "token-permissions": (mode(TOKEN, 0o644), []),
     "marker": (gone(MARKER), []),
+    "copy": (put("etc/machine-id", b"fedcba9876543210fedcba9876543210\n"), []),
+    "renamed": (put("etc/hostname", b"renamed.example.com\n"), []),
     "repository-file": (junk_folder, []),
     "unpinned": (pristine, []),
     "drift": (edited(BASEOS, "/BaseOS/$basearch/os/", "/BaseOS/x86_64/os/"), []),
@@ -122,3 +124,27 @@ def test_it_touches_and_asks_nothing(host: Host, service: Service) -> None:
     with untouched(host, service):
         assert host.dnf("tuxcare", "status", "--check").returncode == 4
     assert service.requests == []
+
+
+@pytest.mark.parametrize("verb", ["unregister", "uninstall", "register --replace"])
+def test_a_copy_leaves_the_seat_of_its_original_alone(host: Host, service: Service, verb: str) -> None:
+    """A template that was cloned with its registration: -y in a script of the clone must not cut the original off."""
+    register(host)
+    put("etc/machine-id", b"fedcba9876543210fedcba9876543210\n")(host)
+    with untouched(host, service):
+        done = host.dnf("-y", "tuxcare", *verb.split(), env={"TUXCARE_LICENSE_KEY": ESU_KEY})
+        refused(done, "is a copy of", "unregister --local")
+    is_done(host.dnf("-y", "tuxcare", "unregister", "--local"))
+    seats = len(service.licences.seats())
+    register(host)
+    assert len(service.licences.seats()) == seats + 1
+    assert is_done(host.dnf("tuxcare", "status", "--check")) == "Nothing to attend to.\n"
+
+
+def test_a_host_that_was_renamed(host: Host, service: Service) -> None:
+    register(host)
+    put("etc/hostname", b"renamed.example.com\n")(host)
+    assert host.dnf("tuxcare", "status", "--check").returncode == 4
+    is_done(host.dnf("tuxcare", "register", "--replace", env={"TUXCARE_LICENSE_KEY": ESU_KEY}))
+    assert is_done(host.dnf("tuxcare", "status", "--check")) == "Nothing to attend to.\n"
+    assert [seat.host_name for seat in service.licences.seats() if seat.key == ESU_KEY] == ["renamed.example.com"]

@@ -17,7 +17,7 @@ import dnf.exceptions
 from tuxcare_lib import boot, cli, configuration, journal, lock
 from tuxcare_lib.adapter.output import Output
 from tuxcare_lib.adapter.packages import Operation, Transaction
-from tuxcare_lib.commands import UNINSTALL, Context, exclusive, fips, interruptible, recover, recover_first, uninstall
+from tuxcare_lib.commands import UNINSTALL, Context, exclusive, fips, interruptible, no_copy, recover, recover_first, uninstall
 from tuxcare_lib.console import Console
 from tuxcare_lib.errors import CommandError, DeclinedError, RecoveryError, TuxcareError, UsageError
 from tuxcare_lib.model import Report, Request, Response, Work
@@ -157,6 +157,7 @@ class DnfVerb:
         if prepared.is_done:
             self._present(uninstall.done_already(prepared))
             return
+        no_copy(context, prepared.facts)
         if not context.console.ask(uninstall.question(prepared)):
             raise DeclinedError('Nothing was changed.')
         with exclusive(context):

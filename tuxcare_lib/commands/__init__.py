@@ -9,7 +9,7 @@ from tuxcare_lib import boot, enrolment, executor, journal, lock, messages, regi
 from tuxcare_lib.catalogue import Catalogue
 from tuxcare_lib.cli import Options
 from tuxcare_lib.console import Console
-from tuxcare_lib.errors import CommandError, FileSystemError, RecoveryError, ServiceError, StateError, UsageError
+from tuxcare_lib.errors import CommandError, DeclinedError, FileSystemError, RecoveryError, ServiceError, StateError, UsageError
 from tuxcare_lib.host import REGISTRATION, SEAT, STATE_FOLDER, TOKEN, Facts, Registration
 from tuxcare_lib.journal import Open
 from tuxcare_lib.model import Image, Request, Response, Token, Work
@@ -53,6 +53,15 @@ def intact(facts: Facts) -> None:
     """Raises StateError where our own record is damaged: no verb may build on it but `unregister --local`."""
     if facts.damage:
         raise StateError(facts.damage, messages.RECOVER_HINT if facts.survivor else messages.ANEW)
+
+
+def no_copy(context: Context, facts: Facts) -> None:
+    """The seat of a copied host is the original's: -y does not give it back. Raises DeclinedError."""
+    record = facts.registration
+    if record is None or not facts.is_a_copy or context.options.flag('local'):
+        return
+    if not context.console.ask_person(messages.COPY.format(record.host_name), messages.COPY_REMEDY):
+        raise DeclinedError('Nothing was changed.', messages.COPY_REMEDY)
 
 
 def recover_first(context: Context) -> None:

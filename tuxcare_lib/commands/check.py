@@ -35,7 +35,7 @@ def run(context: Context) -> Report:
     if facts.registration is not None or facts.damage:
         findings += refusals(context, facts)
     if facts.registration is not None:
-        for look in (_repository_files, _leftovers, _exceptions, _key, _packages):
+        for look in (_identity, _repository_files, _leftovers, _exceptions, _key, _packages):
             findings += look(context, facts, facts.registration)
     return _report(findings)
 
@@ -77,6 +77,14 @@ def _token(context: Context, facts: Facts, record: Registration) -> List[Finding
     if (image.mode, image.uid, image.gid) != (0o600, 0, 0):
         return [Finding('token-permissions', '{} has mode {:04o}, owner {}:{}.'.format(TOKEN, image.mode, image.uid, image.gid),
                         'Run: chown 0:0 {0}; chmod 600 {0}'.format(TOKEN))]
+    return []
+
+
+def _identity(context: Context, facts: Facts, record: Registration) -> List[Finding]:
+    if facts.is_a_copy:
+        return [Finding('copy', messages.COPIED.format(record.host_name), messages.COPIED_REMEDY)]
+    if facts.host_name != record.host_name:
+        return [Finding('renamed', messages.RENAMED.format(record.host_name, facts.host_name), messages.RENAMED_REMEDY)]
     return []
 
 

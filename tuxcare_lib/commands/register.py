@@ -7,7 +7,7 @@ import sys
 from typing import List, Optional, Tuple
 
 from tuxcare_lib import boot, enrolment, executor, facts as gathering, fips, journal, licence, messages, planner, seat
-from tuxcare_lib.commands import Context, exclusive, intact
+from tuxcare_lib.commands import Context, exclusive, intact, no_copy
 from tuxcare_lib.enrolment import Enquiry, Enrolment
 from tuxcare_lib.errors import EntitlementError, LicenceKeyError, RecoveryError, ServiceError, TuxcareError, UsageError
 from tuxcare_lib.host import REGISTRATION, SEAT, TOKEN, Facts
@@ -180,6 +180,7 @@ def _replace(context: Context, facts: Facts, host: Supported, wish: Wish, key: L
     """A new key proved and written before the old seat goes (rule 6)."""
     record = facts.registration
     assert record is not None
+    no_copy(context, facts)
     enquiry = planner.enquiry(facts, context.catalogue, context.settings, host, (), wish,
                               licence.hinted_product(key, context.catalogue.products.values()))
     enquiry = _as_before(context, enquiry, key)
@@ -190,7 +191,7 @@ def _replace(context: Context, facts: Facts, host: Supported, wish: Wish, key: L
         if outcome.product != record.product:
             raise EntitlementError('The new key is for {}, this host is registered for {}.'.format(
                 outcome.product, record.product), 'Run `dnf tuxcare unregister` first.')
-        renewed = record._replace(registered_at=context.now(), host_name=enquiry.host_name)
+        renewed = record._replace(registered_at=context.now(), host_name=enquiry.host_name, machine=facts.machine)
         context.root.clear(TOKEN)
         journal.apply(context.root, 'dnf tuxcare register --replace', [
             Change(TOKEN, facts.images[TOKEN], Image((outcome.token.secret + '\n').encode('ascii'), 0o600), True)]

@@ -4,7 +4,7 @@
 from typing import List
 
 from tuxcare_lib import boot, enrolment, executor, facts as gathering, fips, journal, messages, restoration
-from tuxcare_lib.commands import Context, distrust, exclusive, intact, remove_own_folder, side
+from tuxcare_lib.commands import Context, distrust, exclusive, intact, no_copy, remove_own_folder, side
 from tuxcare_lib.errors import DeclinedError, ServiceError, UsageError
 from tuxcare_lib.host import TOKEN, Facts
 from tuxcare_lib.model import Plan, Report, Token
@@ -26,6 +26,7 @@ def run(context: Context) -> Report:
     if context.options.flag('dry_run'):
         return _dry_run(context, facts)
     restoration.unregistration_changes(facts, side(context))  # a conflict is told before anybody is asked
+    no_copy(context, facts)
     loose = fips.will_be_on(boot.read(context.root))
     pin = facts.registration.pin if facts.registration else 'its minor release'
     if not context.console.ask(messages.LEAVES.format(pin=pin, fips=' ' + messages.FIPS_LOOSE if loose else '')):
