@@ -5,7 +5,7 @@ Runs with setuptools from 39 (EL 8) on, so the metadata is here and not in a pyp
 """
 import re
 from pathlib import Path
-from typing import List, Tuple
+from typing import List
 
 from setuptools import find_packages, setup
 
@@ -15,10 +15,10 @@ VERSION = re.search("__version__ = ['\"](.+?)['\"]", (HERE / 'tuxcare_lib' / '__
 DESCRIPTION = HERE / 'README.md'
 
 
-def data(*, without: Tuple[str, ...] = ()) -> List[str]:
-    """The files of conf/, as paths relative to this folder: setuptools takes no other."""
+def data(*suffixes: str) -> List[str]:
+    """The files of conf/ but the configuration, as paths relative to this folder: setuptools takes no other."""
     return sorted('conf/' + path.name for path in (HERE / 'conf').iterdir()
-                  if path.is_file() and path.name not in without)
+                  if path.suffix in suffixes and path.name != 'tuxcare.conf')
 
 
 setup(
@@ -55,7 +55,8 @@ setup(
     # `install --root`, which the RPM uses, takes an absolute path as it is; a wheel cannot hold one outside its prefix.
     data_files=[
         ('/etc/dnf/plugins', ['conf/tuxcare.conf']),
-        ('share/dnf-plugin-tuxcare', data(without=('tuxcare.conf',))),
+        ('share/dnf-plugin-tuxcare', data('.conf')),
+        ('/usr/lib/systemd/system', data('.service', '.timer')),
     ],
     zip_safe=False,
 )

@@ -21,7 +21,7 @@ if MYPY:  # not imported: it would cost every dnf command more than all the hook
 
 logger = logging.getLogger('dnf.plugin')
 
-_SIGNS_OF_OURS = tuple('var/lib/tuxcare/' + name for name in ('registration.json', 'before.json', 'journal'))
+_SIGNS_OF_OURS = tuple('var/lib/tuxcare/' + name for name in ('registration.json', 'before.json', 'journal', 'sealed.json'))
 # dnf's default of `reposdir`: a registration shows there, whatever an option says.
 _REPOSITORY_FOLDERS = ('etc/yum.repos.d', 'etc/yum/repos.d', 'etc/distro.repos.d')
 # As the library marks its lines (repofile) and its own file: a comment that merely begins with our name is somebody else's.

@@ -41,6 +41,7 @@ VERBS: Tuple[Verb, ...] = (
         Option(('--pin',), 'pin', 'the release to hold the host on, where the product leaves a choice', 'X.Y'),
         Option(('--fips',), 'fips', 'install the FIPS 140-3 validated packages and turn FIPS mode on as well'),
         Option(('--replace',), 'replace', 'register again with this key; the old seat is given back afterwards'),
+        Option(('--seal',), 'seal', 'take no seat now: seal this image, so that it registers at its first boot'),
         DRY_RUN, JSON), changes=True, needs_root=True),
     Verb('unregister', 'give the seat back and restore everything that registering changed', (
         Option(('--local',), 'local', 'do not tell the service: for one that is gone, or a key that expired'),

@@ -15,6 +15,9 @@ BEFORE = STATE_FOLDER + '/before.json'
 SEAT = STATE_FOLDER + '/seat.json'
 # How the host booted before FIPS mode; there from `fips enable` until the mode is left, `unregister` lets it be.
 FIPS_STATE = STATE_FOLDER + '/fips.json'
+# An image that registers at its first boot, and the licence key for that.
+SEALED = STATE_FOLDER + '/sealed.json'
+FIRST_BOOT_KEY = STATE_FOLDER + '/first-boot.key'
 # dnf's own default of `reposdir`.
 REPOSITORY_FOLDERS = ('/etc/yum.repos.d', '/etc/yum/repos.d', '/etc/distro.repos.d')
 VARIABLES = '/etc/dnf/vars'
@@ -91,6 +94,11 @@ class Facts(NamedTuple):
     damage: str = ''
     survivor: Optional[Registration] = None
     machine: str = ''
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether this is an image that registers at its first boot."""
+        return self.images[SEALED] is not None and not self.is_registered
 
     @property
     def is_a_copy(self) -> bool:

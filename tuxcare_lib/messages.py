@@ -32,6 +32,13 @@ COPIED = 'This host is a copy: it bears the registration of {}.'
 COPIED_REMEDY = 'Run `dnf tuxcare unregister --local`, and register it by its own; where it is no copy, register --replace.'
 RENAMED = 'This host is registered as {}, and its name is {}.'
 RENAMED_REMEDY = 'Run `dnf tuxcare register --replace`; where it is a copy, `dnf tuxcare unregister --local`, and register it.'
+SEALED = 'This image is sealed: it registers at its first boot, and installs nothing before.'
+UNSEALED = 'The seal is removed: this host does not register by itself any more.'
+IS_SEALED = 'This host is a sealed image, which registers at its first boot.'
+SEALED_HINT = 'Run `dnf tuxcare register` to do it now, or `dnf tuxcare unregister` to remove the seal.'
+SEALED_WITHOUT_KEY = 'The licence key is to come into {file} (0600) or, by systemd, as the credential {credential}.'
+SEALED_WITH_IDENTITY = ('The image has a machine-id, which all of its copies would share. Run: truncate -s 0 /etc/machine-id; '
+                        'what else is to be one host\'s alone (ssh host keys) is for cloud-init or virt-sysprep.')
 DRIFT = ('This host is not held on {} any more: the next `dnf upgrade` takes it to the newest minor release, '
          'which cannot be undone.')
 UNINSTALL_FIRST = ('A kernel of TuxCare\'s is running, or is the only one, and cannot be removed. First {kernel} becomes the '

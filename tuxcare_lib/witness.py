@@ -30,6 +30,7 @@ _CONFIGURATION = 'tuxcare.conf'
 _ADDITIONS = 'tuxcare.d'
 _STATE = '/var/lib/tuxcare/registration.json'
 _BACKUP = '/var/lib/tuxcare/before.json'
+_SEALED = '/var/lib/tuxcare/sealed.json'
 _JOURNAL = '/var/lib/tuxcare/journal'
 _TOKEN = '/etc/dnf/vars/tuxcare_token'
 _RELEASEVER = '/etc/dnf/vars/tuxcare_releasever'
@@ -63,6 +64,9 @@ class Host:
         data = self._read(_STATE)
         backup = self._read(_BACKUP) if os.geteuid() == 0 else None
         remedy = _RECOVER if backup or os.geteuid() != 0 else _ANEW
+        if data is None and backup is None and os.path.lexists(self._outside(_SEALED)):
+            raise Unsafe('This host is a sealed image, which registers at its first boot. Run `dnf tuxcare register`, or remove '
+                         'the seal with `dnf tuxcare unregister`.')
         if data is None:
             raise Unsafe('{} is missing, though this host was registered by dnf tuxcare. {}'.format(_STATE, remedy))
         try:

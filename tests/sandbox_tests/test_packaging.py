@@ -47,7 +47,10 @@ def test_each_module_and_data_file_is_in_the_package(package: Path) -> None:
     library = Path(plugin).parent.parent / "tuxcare_lib"
     sources = (PROJECT / "tuxcare_lib").rglob("*.py")
     assert {str(library / path.relative_to(PROJECT / "tuxcare_lib")) for path in sources} <= names
-    data = {path.name for path in (PROJECT / "conf").iterdir() if path.is_file()} - {"tuxcare.conf"}
+    data = {path.name for path in (PROJECT / "conf").glob("*.conf")} - {"tuxcare.conf"}
+    units = {path.name for path in (PROJECT / "conf").glob("tuxcare-first-boot.*")}
+    assert {os.path.basename(name) for name in names if name.startswith("/usr/lib/systemd/system/tuxcare")} == units
+    assert "/usr/lib/systemd/system/multi-user.target.wants/tuxcare-first-boot.service" in names
     assert {os.path.basename(name) for name in names if name.startswith("/usr/share/dnf-plugin-tuxcare/")} == data
     assert not [name for name in names if "test" in name]
 

@@ -14,13 +14,13 @@ LAYERS = (
     ('__init__', 'messages', 'errors', 'model'),
     ('inifile', 'images', 'licence', 'rootfs', 'pin', 'cli', 'console', 'transport', 'keyring'),
     ('host', 'schema', 'repofile', 'rpmdb', 'lock', 'witness'),
-    ('catalogue', 'settings', 'registration', 'seat'),
+    ('catalogue', 'settings', 'registration', 'seat', 'sealing'),
     ('policy', 'enrolment', 'facts', 'fips', 'configuration'),
     ('planner', 'executor'),
     ('report', 'boot', 'restoration'),
     ('journal',),
     ('commands',),
-    ('commands.check',),
+    ('commands.check', 'commands.seal'),
     ('commands.register', 'commands.unregister', 'commands.status', 'commands.release', 'commands.fips', 'commands.repos',
      'commands.recover'),
     ('commands.uninstall',),
@@ -30,7 +30,7 @@ LAYERS = (
     ('adapter.aftermath', 'adapter.verb'),
 )
 LAYER = {name: number for number, layer in enumerate(LAYERS) for name in layer}
-PURE = ('model', 'inifile', 'repofile', 'pin', 'planner', 'restoration', 'enrolment', 'fips',
+PURE = ('model', 'inifile', 'repofile', 'pin', 'planner', 'restoration', 'enrolment', 'fips', 'sealing',
         'cli', 'catalogue', 'schema', 'settings', 'policy',
         'licence', 'registration', 'report', 'host', 'images', 'messages', 'errors')
 WORLD = {'os', 'io', 'subprocess', 'socket', 'requests', 'dnf', 'rpm', 'gnupg', 'tempfile', 'pathlib', 'shutil', 'sys',

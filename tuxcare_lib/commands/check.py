@@ -27,6 +27,8 @@ def run(context: Context) -> Report:
     facts = gathering.gather(context.root, context.architecture)
     if journal.is_open(context.root):  # whatever else there is, it is that operation's half
         return _report([Finding('journal', 'An operation was cut off.', messages.RECOVER_HINT)])
+    if facts.is_sealed:
+        raise NotRegisteredError(messages.IS_SEALED, messages.SEALED_HINT)
     if not facts.is_registered and not context.root.kind(SEAT):
         raise NotRegisteredError('This host is not registered.', messages.REGISTER_HINT)
     findings = [Finding('configuration', note, '') for note in context.settings.notes]

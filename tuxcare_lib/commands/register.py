@@ -6,8 +6,8 @@ import stat
 import sys
 from typing import List, Optional, Tuple
 
-from tuxcare_lib import boot, enrolment, executor, facts as gathering, fips, journal, licence, messages, planner, seat
-from tuxcare_lib.commands import Context, exclusive, intact, no_copy
+from tuxcare_lib import boot, enrolment, executor, facts as gathering, fips, journal, licence, messages, planner, sealing, seat
+from tuxcare_lib.commands import Context, exclusive, intact, no_copy, seal
 from tuxcare_lib.enrolment import Enquiry, Enrolment
 from tuxcare_lib.errors import EntitlementError, LicenceKeyError, RecoveryError, ServiceError, TuxcareError, UsageError
 from tuxcare_lib.host import REGISTRATION, SEAT, TOKEN, Facts
@@ -22,11 +22,15 @@ _GREATEST_KEY_FILE = 4096
 
 def run(context: Context) -> Report:
     """Register the host. Raises the tree of errors; then nothing is changed and no seat is taken, or it says so."""
-    wish = _wish(context)
     facts = gathering.gather(context.root, context.architecture)
+    wish = _wish(context, facts)
     planner.check_host(facts, context.catalogue, wish)
     key = _given_key(context)
     intact(facts)
+    if context.options.flag('seal'):
+        return seal.run(context, facts, wish, key)
+    if key is None and facts.is_sealed and seal.key_file(context):
+        key = licence.parse(_decoded(_key_file(context, seal.key_file(context))))
     replace = context.options.flag('replace')
     if facts.is_registered and not replace:
         return _already(facts)
@@ -42,12 +46,13 @@ def run(context: Context) -> Report:
         return _register(context, wish, key)
 
 
-def _wish(context: Context) -> Wish:
-    """What was asked for; --fips asks for ESU, the only product that has validated sets (FACTS 3)."""
-    product = context.options.value('product')
+def _wish(context: Context, facts: Facts) -> Wish:
+    """What was asked for, or sealed; --fips asks for ESU, the only product that has validated sets (FACTS 3)."""
+    product, pin = context.options.value('product'), context.options.value('pin')
     if product is None and context.options.flag('fips'):
         product = 'esu'
-    return Wish(product, context.options.value('pin'))
+    sealed = sealing.parse(facts) if facts.is_sealed and not context.options.flag('seal') else None
+    return Wish(product or (sealed.product if sealed else None), pin or (sealed.pin if sealed else None))
 
 
 def _register(context: Context, wish: Wish, key: LicenceKey) -> Report:
@@ -57,6 +62,9 @@ def _register(context: Context, wish: Wish, key: LicenceKey) -> Report:
     if facts.registration is not None:
         return _replace(context, facts, host, wish, key) if context.options.flag('replace') else _already(facts)
     enquiry = _as_before(context, _enquiry(context, facts, host, wish, key), key)
+    sealed = sealing.parse(facts)
+    if sealed and sealed.made_folder:
+        facts = facts._replace(has_state_folder=False)  # it goes with what is registered now
     with _Seat(context, enquiry, key) as kept:
         outcome = kept.enrol()
         changes = _settle(context, facts._replace(host_name=enquiry.host_name), host, outcome, kept.gone())
@@ -147,7 +155,7 @@ def _settle(context: Context, facts: Facts, host: Supported, outcome: Enrolment,
     changes = planner.registration_changes(
         facts, context.catalogue, context.settings, host, outcome._replace(signing_key=key.armored), context.now(),
         key_imported=not trusted)
-    journal.apply(context.root, 'dnf tuxcare register', changes + [last],
+    journal.apply(context.root, 'dnf tuxcare register', changes + sealing.broken(facts) + [last],
                   finish=lambda: None if trusted else rpmdb.import_key(context.root, key.binary),
                   imports='' if trusted else key.fingerprint)
     return changes

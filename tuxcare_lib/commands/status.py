@@ -100,7 +100,9 @@ def _next(context: Context, facts: Facts, repositories: List[Repository], mode: 
         todo += ['{} {}'.format(finding.text, finding.remedy) for finding in check.refusals(context, facts)]
     if facts.registration and held != facts.release:
         todo.append('Run `dnf upgrade`: it moves this host to {}.'.format(held))
-    if not facts.is_registered:
+    if facts.is_sealed:
+        todo.append(messages.SEALED_HINT)
+    elif not facts.is_registered:
         todo.append(messages.REGISTER_HINT)
     if facts.by_vendors_tool:
         loose = any(not repository.vetted and repository.enabled for repository in repositories)
@@ -122,7 +124,8 @@ def _table(context: Context, facts: Facts, state: Boot, repositories: List[Repos
     if record:
         registered = '{}, since {}'.format(context.catalogue.products[record.product].title, record.registered_at[:10])
     else:
-        registered = 'by the vendor\'s own tool' if facts.by_vendors_tool else 'damaged' if facts.damage else 'no'
+        registered = 'by the vendor\'s own tool' if facts.by_vendors_tool else 'damaged' if facts.damage else (
+            'no; a sealed image, which registers at its first boot' if facts.is_sealed else 'no')
     pin = held or facts.variable(RELEASEVER) or None
     release = '{}, {}'.format(facts.os_title, 'held on {}'.format(pin) if pin else 'not held on a minor release')
     words = {'pending': 'off until the next boot', 'not validated': 'on, not validated',
@@ -150,7 +153,7 @@ def _document(facts: Facts, state: Boot, repositories: List[Repository], hidden:
     return {
         'command': 'status', 'exit_status': status, 'registered': facts.is_registered,
         'registered_by': 'vendor' if facts.by_vendors_tool else 'dnf tuxcare' if facts.is_registered else None,
-        'damage': facts.damage or None,
+        'damage': facts.damage or None, 'sealed': facts.is_sealed,
         'product': record.product if record else None, 'registered_at': record.registered_at if record else None,
         'family': facts.os_id, 'architecture': facts.architecture, 'release': facts.version_id,
         'pin': str(held) if held else facts.variable(RELEASEVER) or None,

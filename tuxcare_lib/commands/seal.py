@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`dnf tuxcare register --seal`: an image that registers at its first boot. The service is not asked, no seat is taken."""
+
+import os
+from typing import List, Optional
+
+from tuxcare_lib import facts as gathering, journal, messages, planner, sealing
+from tuxcare_lib.commands import Context, exclusive, remove_own_folder
+from tuxcare_lib.errors import UsageError
+from tuxcare_lib.host import FIRST_BOOT_KEY, SEALED, Facts
+from tuxcare_lib.model import LicenceKey, Plan, Report
+from tuxcare_lib.planner import Wish
+from tuxcare_lib.report import plan_report
+from tuxcare_lib.sealing import Seal
+
+# Where systemd puts a credential of the unit (systemd.exec(5), since 247), and the name that it has there.
+_CREDENTIALS = 'CREDENTIALS_DIRECTORY'
+_CREDENTIAL = 'tuxcare.licence-key'
+
+
+def run(context: Context, facts: Facts, wish: Wish, key: Optional[LicenceKey]) -> Report:
+    """Seal the host below the root. Raises UsageError for a registered one, FileSystemError, RecoveryError."""
+    host = planner.check_host(facts, context.catalogue, wish)
+    planner.check_repositories(facts, context.catalogue, host.family)
+    for flag in ('fips', 'replace'):
+        if context.options.flag(flag):
+            raise UsageError('--seal and --{} exclude each other.'.format(flag), 'Do that once the host is registered.')
+    if context.options.flag('dry_run'):
+        return plan_report('register', Plan(changes=tuple(sealing.changes(facts, _seal(facts, wish), key)),
+                                            notes=tuple(_notes(facts, key))))
+    with exclusive(context, intents=True):
+        facts = gathering.gather(context.root, context.architecture)
+        if facts.is_registered:
+            raise UsageError('This host is registered, so an image of it would hold its token.',
+                             'Run `dnf tuxcare unregister` first.')
+        changes = sealing.changes(facts, _seal(facts, wish), key)
+        if changes:
+            journal.apply(context.root, 'dnf tuxcare register --seal', changes)
+    return Report((messages.SEALED,) + tuple(_notes(facts, key)), {
+        'command': 'register', 'exit_status': 0, 'changed': bool(changes), 'registered': False, 'sealed': True,
+        'product': wish.product, 'files': sorted(change.path for change in changes)})
+
+
+def _seal(facts: Facts, wish: Wish) -> Seal:
+    earlier = sealing.parse(facts)
+    return Seal(wish.product, wish.pin, earlier.made_folder if earlier else not facts.has_state_folder)
+
+
+def _notes(facts: Facts, key: Optional[LicenceKey]) -> List[str]:
+    notes = []
+    if key is None and facts.images[FIRST_BOOT_KEY] is None:
+        notes.append(messages.SEALED_WITHOUT_KEY.format(file=FIRST_BOOT_KEY, credential=_CREDENTIAL))
+    if facts.machine:
+        notes.append(messages.SEALED_WITH_IDENTITY)
+    return notes
+
+
+def key_file(context: Context) -> str:
+    """Where a sealed host has its licence key: the unit's credential, or the file of the image; empty for neither."""
+    credential = os.path.join(os.environ.get(_CREDENTIALS, ''), _CREDENTIAL)
+    if os.path.isabs(credential) and os.path.isfile(credential):
+        return credential
+    kept = context.root.kind(FIRST_BOOT_KEY) == 'file'
+    return os.path.join(context.root.path, FIRST_BOOT_KEY.lstrip('/')) if kept else ''
+
+
+def unseal(context: Context, facts: Facts) -> Report:
+    """`unregister` on a sealed image: what sealing wrote goes."""
+    changes = sealing.broken(facts)
+    if context.options.flag('dry_run'):
+        return plan_report('unregister', Plan(changes=tuple(changes)))
+    image = facts.images[SEALED]
+    made_folder = image is not None and b'"made_folder": true' in image.data
+    with exclusive(context, intents=True):
+        journal.apply(context.root, 'dnf tuxcare unregister', changes)
+        if made_folder:
+            remove_own_folder(context, None)
+    return Report((messages.UNSEALED,), {
+        'command': 'unregister', 'exit_status': 0, 'changed': True, 'registered': False, 'seat_returned': False,
+        'files': sorted(change.path for change in changes), 'notes': []})
