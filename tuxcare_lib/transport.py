@@ -10,7 +10,7 @@ import re
 import threading
 import time
 from email.utils import parsedate_to_datetime
-from typing import Callable, Dict, NamedTuple, Optional, Union
+from typing import Callable, NamedTuple, Optional, Tuple, Union
 from urllib.parse import urljoin, urlsplit
 
 import requests
@@ -143,7 +143,14 @@ def _body(response: requests.Response, request: Request) -> bytes:
         if len(body) > request.limit:
             raise TransportError('{} sent more than {} bytes when asked to {}.'.format(
                 _host(request.url), request.limit, request.purpose), 'Check the address in the configuration.')
+    promised = response.headers.get('Content-Length', '')
+    if promised.isdigit() and response.raw.tell() < int(promised):  # requests takes what came for the whole
+        raise _broken_off(request.url)
     return body
+
+
+def _broken_off(url: str) -> TransportError:
+    return TransportError('The connection to {} broke off.'.format(_host(url)), 'Try again later.')
 
 
 def _seconds(retry_after: str) -> int:
@@ -211,30 +218,51 @@ def _translated(error: Exception, url: str, ca_file: str) -> TransportError:
     host = _host(url)
     text = repr(error).replace('\\', '')  # an apostrophe in it is escaped, once for each exception around it
     if isinstance(error, requests.exceptions.SSLError):
-        cause = _certificate(text)
-        failure = TransportError('The certificate of {} is not accepted: {}.'.format(host, cause or 'the TLS handshake failed'),
-                                 'For a private authority set ca_file in the configuration.')
-        failure.maybe_received = not cause  # a certificate is looked at before anything is sent
-        return failure
+        return _tls_failure(text, host, ca_file)
     # Some urllib3 call every broken connection behind a proxy a ProxyError, also one that the request had gone through.
     if isinstance(error, requests.exceptions.ProxyError) and any(words in text for words in _NO_PROXY):
-        return _NotSent(TransportError('The proxy for {} refuses or does not answer.'.format(host),
+        does = 'wants a user name and password' if 'failed: 407' in text else 'refuses or does not answer'
+        return _NotSent(TransportError('The proxy for {} {}.'.format(host, does),
                                        'Check proxy in the configuration, or dnf.conf.'))
     if isinstance(error, requests.exceptions.ConnectTimeout):
         return _NotSent(TransportError('{} does not answer.'.format(host), 'Check the network and the firewall.'))
-    if isinstance(error, requests.exceptions.Timeout):
+    if isinstance(error, requests.exceptions.Timeout) or 'Read timed out' in text:  # the latter within a body
         return TransportError('{} did not answer in time.'.format(host), 'Try again later.')
     for words, message, remedy in _CAUSES:
         if words in text:
             return _NotSent(TransportError(message.format(host), remedy))
-    if isinstance(error, OSError) and not isinstance(error, requests.exceptions.RequestException) or 'CA cert' in text:
-        unreadable = TransportError('The certificates in {} cannot be read.'.format(ca_file or 'the system store'),
-                                    'Check ca_file in the configuration.')
-        unreadable.maybe_received = False
-        return unreadable
-    return TransportError('The connection to {} broke off.'.format(host), 'Try again later.')
+    if not isinstance(error, requests.exceptions.RequestException):
+        return _unreadable(ca_file)
+    if isinstance(error, requests.exceptions.ContentDecodingError):
+        return TransportError('{} sent an answer that cannot be unpacked.'.format(host), 'Try again later.')
+    return _broken_off(url)
 
 
+def _tls_failure(text: str, host: str, ca_file: str) -> TransportError:
+    """A certificate is looked at before anything is sent; what else ends TLS may come later."""
+    for words, cause, remedy in _CERTIFICATE_CAUSES:
+        if words in text:
+            return _unsent('The certificate of {} is not accepted: {}.'.format(host, cause), remedy)
+    if _NO_CERTIFICATES.search(text):
+        return _unreadable(ca_file)
+    if 'wrong version number' in text:
+        return _unsent('{} does not speak TLS.'.format(host), 'Check the address in the configuration, and its port.')
+    return TransportError('TLS with {} failed.'.format(host), 'Try again later; a firewall or proxy may stand in between.')
+
+
+def _unreadable(ca_file: str) -> TransportError:
+    return _unsent('The certificates in {} cannot be read.'.format(ca_file or 'the system store'),
+                   'Check ca_file in the configuration.')
+
+
+def _unsent(message: str, remedy: str) -> TransportError:
+    """Nothing was sent, and the next attempt would end the same way."""
+    failure = TransportError(message, remedy)
+    failure.maybe_received = False
+    return failure
+
+
+_NO_CERTIFICATES = re.compile('no certificate or crl found|PEM lib')
 _NO_PROXY = ('NewConnectionError', 'Tunnel connection failed', 'ConnectTimeout', 'NameResolutionError')
 _CAUSES = (
     ('Name or service not known', 'The name of {} is not known.', 'Check the address and the DNS of this host.'),
@@ -244,13 +272,12 @@ _CAUSES = (
     ('NewConnectionError', 'No connection to {} can be made.', 'Check the network of this host.'),
 )
 
-_CERTIFICATE_CAUSES: Dict[str, str] = {
-    'has expired': 'it has expired', 'not yet valid': 'it is not valid yet (is the clock of this host right?)',
-    "doesn't match": 'it is for another name', 'Hostname mismatch': 'it is for another name',
-    'unable to get local issuer': 'its issuer is unknown', 'self signed': 'its issuer is unknown',
-    'self-signed': 'its issuer is unknown',
-}
-
-
-def _certificate(text: str) -> str:
-    return next((cause for words, cause in _CERTIFICATE_CAUSES.items() if words in text), '')
+_OTHER_NAME = ('it is for another name', 'Check the address in the configuration.')
+_UNKNOWN_ISSUER = ('its issuer is unknown', 'For a private authority set ca_file in the configuration.')
+_CERTIFICATE_CAUSES: Tuple[Tuple[str, str, str], ...] = (
+    ('has expired', 'it has expired', 'Check the clock of this host; if it is right, who runs that server has to renew it.'),
+    ('not yet valid', 'it is not valid yet', 'Check the clock of this host.'),
+    ('t match', *_OTHER_NAME),  # "doesn't match", whose apostrophe repr() may escape
+    ('Hostname mismatch', *_OTHER_NAME),
+    ('unable to get local issuer', *_UNKNOWN_ISSUER), ('self signed', *_UNKNOWN_ISSUER), ('self-signed', *_UNKNOWN_ISSUER),
+)

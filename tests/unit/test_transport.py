@@ -87,6 +87,21 @@ def test_an_answer_that_drips_ends(head: bool) -> None:
         assert time.monotonic() - began < 4 and asked == ['POST'] and caught.value.maybe_received
 
 
+@pytest.mark.parametrize('method, asked', [('GET', 2), ('POST', 1)])
+def test_half_an_answer_is_none(method: str, asked: int) -> None:
+    """What came of a body is not taken for the whole: a GET asks again, a POST may have been taken."""
+    def half(handler: http.server.BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header('Content-Length', '4')
+        handler.end_headers()
+        handler.wfile.write(b'{}')
+
+    with serving(half) as (url, methods):
+        with pytest.raises(TransportError, match='broke off') as caught:
+            send(url, method, retries=1)
+    assert methods == [method] * asked and caught.value.maybe_received
+
+
 @pytest.mark.parametrize('method, code, again', [
     ('GET', 429, True), ('GET', 502, True), ('GET', 503, True), ('GET', 504, True), ('GET', 500, False), ('GET', 403, False),
     ('POST', 429, True), ('POST', 503, True), ('POST', 500, False), ('POST', 502, False), ('POST', 504, False),
