@@ -19,6 +19,10 @@ from tuxcare_lib.settings import Settings
 _REPOMD = 'repodata/repomd.xml'
 _REPOMD_LIMIT = 4 * 1024 * 1024
 _KEY_LIMIT = 128 * 1024
+# Server errors that say that nothing was done: not implemented, not now, a portal wants a login first.
+_DID_NOTHING = (501, 503, 511)
+# In place of a status: 200, and a page that is no index, for a portal answers so to everything.
+_NO_INDEX = -1
 
 
 class Question(NamedTuple):
@@ -153,7 +157,8 @@ def _register(enquiry: Enquiry, key: LicenceKey) -> Dialogue:
     except TransportError as error:
         raise _perhaps_taken(error, error.maybe_received)
     if response.status != 200:
-        raise _perhaps_taken(refusal(response, 'the registration'), response.status in (500, 502, 504))
+        acted = response.status < 300 or response.status >= 500 and response.status not in _DID_NOTHING
+        raise _perhaps_taken(refusal(response, 'the registration'), acted)
     try:
         value = _json_object(response).get('token')
     except ServiceError as error:
@@ -182,6 +187,9 @@ def refusal(response: Response, what: str) -> ServiceError:
         return ServiceError('All seats of this licence key are taken.',
                             'Unregister another host, or ask the vendor for more seats.', response.status)
     words = ' (the server said: {})'.format(said) if said else ''
+    if response.status < 300:
+        return ServiceError('The service answered {} with HTTP {}{}, and not with 200.'.format(what, response.status, words),
+                            'A proxy or a login page may stand in between; check register_url.', response.status)
     if response.status in (429, 503):
         return ServiceError('The service is busy and put off {}: HTTP {}{}.'.format(what, response.status, words),
                             'Try again in a few minutes.', response.status)
@@ -212,13 +220,17 @@ def _json_object(response: Response) -> Dict[str, Any]:
 
 
 def _probe(enquiry: Enquiry, token: Token, path: str, what: str, seen: Seen) -> Dialogue:
-    """The HTTP status of a repository's index. A page that is no index counts as 404: a portal answers 200 to everything."""
+    """The HTTP status of a repository's index, or _NO_INDEX."""
     if path in seen:
         return seen[path]
     url = '{}/{}{}'.format(enquiry.settings.repo_url, expand(path, enquiry.release, enquiry.architecture, token), _REPOMD)
     response = yield Request('GET', url, what, limit=_REPOMD_LIMIT)
-    seen[path] = 404 if response.status == 200 and b'<repomd' not in response.body else response.status
+    seen[path] = _NO_INDEX if response.status == 200 and b'<repomd' not in response.body else response.status
     return seen[path]
+
+
+def _answered(status: int) -> str:
+    return 'a page that is no index' if status == _NO_INDEX else 'HTTP {}'.format(status)
 
 
 def _prove_product(enquiry: Enquiry, token: Token, seen: Seen) -> Dialogue:
@@ -226,22 +238,22 @@ def _prove_product(enquiry: Enquiry, token: Token, seen: Seen) -> Dialogue:
     products = {product.id for product in enquiry.offered}
     base = yield from _probe(enquiry, token, tree_path(enquiry.family, 'BaseOS'), 'prove the vetted BaseOS', seen)
     if base != 200:
-        raise ServiceError('The token does not open the vetted {} {} repository: HTTP {}.'.format(
-            enquiry.family.title, enquiry.release, base), 'Try again in a few minutes, then ask the vendor.', base)
+        raise ServiceError('The token does not open the vetted BaseOS of {} {}: {}.'.format(
+            enquiry.family.title, enquiry.release, _answered(base)), 'Try again in a few minutes, then ask the vendor.', base)
     esu_entry = next(entry for entry in enquiry.repositories if entry.proves == 'esu')
     esu = yield from _probe(enquiry, token, esu_entry.path, 'prove the ESU repository', seen)
-    if esu == 200 and 'esu' in products:
+    if esu == 200 and ('esu' in products or enquiry.asked == 'essential'):
         return _agreed(enquiry, 'esu')
     if (enquiry.asked or enquiry.hinted) == 'esu':
         raise EntitlementError(
-            'Entitlement missing: the token does not open the ESU repository (HTTP {}).'.format(esu),
+            'Entitlement missing: the token does not open the ESU repository ({}).'.format(_answered(esu)),
             'If this key is for Essential Support, say --product essential; otherwise ask the vendor.', esu)
     if 'essential' not in products:
         raise EntitlementError('Entitlement missing: release {} is available for ESU alone.'.format(enquiry.release),
                                'Ask the vendor for an ESU key.', esu)
     if esu != 403 and enquiry.asked != 'essential':
-        sure = yield Question('The ESU repository answered HTTP {}, so the product is undecided. '
-                              'Register this host for Essential Support (as --product essential does)?'.format(esu))
+        sure = yield Question('The ESU repository answered {}, so the product is undecided. Register this host for '
+                              'Essential Support (as --product essential does)?'.format(_answered(esu)))
         if not sure:
             raise EntitlementError('The product is undecided and was not confirmed.', 'Try again later.', esu)
     return _agreed(enquiry, 'essential')

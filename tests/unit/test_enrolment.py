@@ -120,6 +120,7 @@ PROOF = [
     ('esu-asked-and-not-there', 200, 404, ESU, 'esu', None, EntitlementError),
     ('esu-asked-and-broken', 200, 500, ESU, 'esu', None, EntitlementError),
     ('essential-asked-for-an-esu-key', 200, 200, BOTH, 'essential', None, EntitlementError),
+    ('essential-asked-for-an-esu-key-and-offered-alone', 200, 200, ('essential',), 'essential', None, EntitlementError),
     ('both-403', 403, 403, BOTH, None, None, ServiceError),
     ('both-403-with-an-esu-prefix', 403, 403, BOTH, None, 'esu', ServiceError),
     ('base-403-alone', 403, 200, BOTH, None, None, ServiceError),
