@@ -13,7 +13,7 @@ CRASH_ARGS ?=
 SOAK_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint unit pytest py36 sandbox bench bypasses crash soak rpm clean setup
+.PHONY: help demo test lint unit pytest py36 sandbox bench bypasses errors crash soak rpm clean setup
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -36,6 +36,9 @@ sandbox: setup ## the vendor's services and hosts to try commands on by hand, un
 
 bypasses: setup ## every attempt to get past the pin, with the plugin and without it, in some ten minutes; writes docs/bypasses.md
 	@$(PYTHON) -m tests.integration.bypass
+
+errors: setup ## every way in which register can fail, in some three minutes; writes docs/errors.md
+	@$(PYTHON) -m tests.integration.failures
 
 bench: setup ## what the plugin costs other dnf commands, in some eight minutes; writes docs/bench.md and docs/bench.svg
 	@$(PYTHON) -m tests.bench $(BENCH_ARGS)

@@ -4,7 +4,7 @@ import datetime
 import ipaddress
 import ssl
 from pathlib import Path
-from typing import List, NamedTuple, Sequence
+from typing import List, NamedTuple, Sequence, Tuple
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -40,14 +40,10 @@ class Authority:
         directory.mkdir(parents=True, exist_ok=True)
         self.certificate_file.write_bytes(_pem(self._own_certificate()))
 
-    def issue(self, label: str, names: Sequence[str], expired: bool = False) -> Identity:
-        """A certificate for host names and addresses; `label` names its two files.
-
-        An expired one ended yesterday.
-        """
+    def issue(self, label: str, names: Sequence[str], days: Tuple[int, int] = (-60, 30)) -> Identity:
+        """A certificate for host names and addresses; `label` names its two files, `days` from now are its first and its last."""
         key = ec.generate_private_key(ec.SECP256R1())
-        end = -1 if expired else 30
-        builder = self._builder(_distinguished_name(names[0]), key.public_key(), end)
+        builder = self._builder(_distinguished_name(names[0]), key.public_key(), days)
         builder = builder.add_extension(x509.SubjectAlternativeName(_alternative_names(names)), critical=False)
         builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
@@ -55,13 +51,13 @@ class Authority:
         return self._write(label, builder.sign(self._key, hashes.SHA256()), key)
 
     def _own_certificate(self) -> x509.Certificate:
-        builder = self._builder(self._name, self._key.public_key(), 3650)
+        builder = self._builder(self._name, self._key.public_key(), (-60, 3650))
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         builder = builder.add_extension(_key_usage(signs_certificates=True), critical=True)
         return builder.sign(self._key, hashes.SHA256())
 
-    def _builder(self, subject: x509.Name, key: ec.EllipticCurvePublicKey, end: int) -> x509.CertificateBuilder:
-        """What the authority's own certificate and a server's have in common; ends `end` days from now."""
+    def _builder(self, subject: x509.Name, key: ec.EllipticCurvePublicKey, days: Tuple[int, int]) -> x509.CertificateBuilder:
+        """What the authority's own certificate and a server's have in common."""
         now = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
         builder = x509.CertificateBuilder().subject_name(subject).issuer_name(self._name).public_key(key)
         builder = builder.serial_number(x509.random_serial_number())
@@ -69,7 +65,7 @@ class Authority:
         own, issuer = x509.SubjectKeyIdentifier, x509.AuthorityKeyIdentifier
         builder = builder.add_extension(own.from_public_key(key), critical=False)
         builder = builder.add_extension(issuer.from_issuer_public_key(self._key.public_key()), critical=False)
-        return builder.not_valid_before(now - 60 * _DAY).not_valid_after(now + end * _DAY)
+        return builder.not_valid_before(now + days[0] * _DAY).not_valid_after(now + days[1] * _DAY)
 
     def _write(self, label: str, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> Identity:
         identity = Identity(self._directory / (label + ".pem"), self._directory / (label + ".key"))

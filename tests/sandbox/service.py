@@ -131,7 +131,7 @@ class Service:
     # --- listeners of their own ---------------------------------------------------------------------------------
 
     def impostor_url(self, flaw: str) -> str:
-        """The same service with a certificate that is "expired", for a "wrong-name" or of an "unknown-issuer"."""
+        """The same service with another certificate: "expired", "not-yet-valid", for a "wrong-name", of an "unknown-issuer"."""
         return self._extra_url(flaw, lambda: "https://localhost:%d" % self._impostor(flaw).port)
 
     @property
@@ -157,7 +157,8 @@ class Service:
 
     def _impostor(self, flaw: str) -> Listener:
         issuers: Dict[str, Callable[[], Identity]] = {
-            "expired": lambda: self._authority.issue(flaw, ["localhost"], expired=True),
+            "expired": lambda: self._authority.issue(flaw, ["localhost"], days=(-60, -1)),
+            "not-yet-valid": lambda: self._authority.issue(flaw, ["localhost"], days=(1, 30)),
             "wrong-name": lambda: self._authority.issue(flaw, ["elsewhere.example.com"]),
             "unknown-issuer": lambda: Authority(self.directory / flaw, "Nobody").issue(flaw, ["localhost"]),
         }

@@ -265,6 +265,7 @@ def test_a_service_that_stops_frees_its_ports_and_connections(trees: TreeFolders
     ("flaw", "words"),
     [
         ("expired", "certificate has expired"),
+        ("not-yet-valid", "certificate is not yet valid"),
         ("wrong-name", "Hostname mismatch"),
         ("unknown-issuer", "unable to get local issuer"),
     ],

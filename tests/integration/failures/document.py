@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""docs/errors.md: the rows as they are, and what was said when they were run last."""
+import re
+from typing import Dict, Iterable, List, NamedTuple
+
+from tests.integration.failures.row import NONE, RETURNED, TAKEN, Row
+from tests.integration.failures.table import ROWS, Outcome
+from tests.sandbox.host import PROJECT
+from tuxcare_lib import messages
+
+__all__ = ["PATH", "Told", "read", "text", "told"]
+
+PATH = PROJECT / "docs/errors.md"
+_HEAD = """\
+# Errors of register
+
+The ways in which `dnf tuxcare register` can fail, what it says, and what to do. It is one line: `Error: `, what is wrong, what to
+do. With `--json` these are apart, and the error has a [code](exit-status.md#codes-of-errors).
+
+Each row is a test (`tests/integration/test_failures.py`) with real dnf and HTTPS on a host of the sandbox. While something is
+wrong, the command says this one line, with no key or token in it or in a log; no file, package or trusted key changes; the seat
+is as the table says, by the service's own count. Then it is mended and the same command registers the host; but not in rows with
+a star, where the command itself is wrong. `make errors` runs them all and writes this page.
+
+- **exit** is the exit status; 0 where a second attempt gets over it.
+- **again**: whether it is tried again (`retries` in the [configuration](configuration.md), 3 by default). No for what may have
+  been taken, or would end the same way; a dash where nobody is asked.
+- **seat**: none was taken; or it was *given back*, and the line ends with "{returned}"; or it is *perhaps taken*, since the
+  answer was lost or is none, and the line ends with "{taken}"
+
+HOST stands for a name with its port, FINGERPRINT for a fingerprint, PID for a process. An answer that goes on coming, byte by
+byte, ends after 300 seconds and is told like one that does not come (`tests/unit/test_transport.py`).
+""".format(returned=messages.SEAT_RETURNED, taken=messages.SEAT_TAKEN)
+_COLUMNS = "| row | what is wrong | what is said | what to do | code | exit | again | seat |"
+_SEATS = {NONE: "none", RETURNED: "given back", TAKEN: "perhaps taken"}
+_FIGURE = "\n%d rows, %d not as they have to be.\n"
+
+
+class Told(NamedTuple):
+    """What the page says that a row said."""
+
+    message: str
+    remedy: str
+    code: str
+
+
+def told(outcome: Outcome) -> Told:
+    """An outcome as it stands on the page: the words of the seat are a column."""
+    remedy = outcome.remedy
+    for ending in (messages.SEAT_RETURNED, messages.SEAT_TAKEN):
+        remedy = remedy.replace(ending, "").strip()
+    return Told(*(_cell(part) for part in (outcome.message, remedy, outcome.code)))
+
+
+def text(found: Dict[str, Told], failing: int) -> str:
+    """The whole page."""
+    parts = [_HEAD]
+    for group in dict.fromkeys(row.group for row in ROWS):
+        parts.append("\n## %s\n\n%s" % (group[0].upper() + group[1:], _table((row for row in ROWS if row.group == group), found)))
+    return "".join(parts) + _FIGURE % (len(ROWS), failing)
+
+
+def read(page: str) -> Dict[str, Told]:
+    """What a page says of each row."""
+    lines = re.findall(r"^\| `([^`]+)`(?:\\\*)? \|(.*)\|$", page, re.M)
+    cells = {name: [cell.strip() for cell in re.split(r"(?<!\\)\|", rest)] for name, rest in lines}
+    return {name: Told(row[1], row[2], row[3].strip("`")) for name, row in cells.items()}
+
+
+def _table(rows: Iterable[Row], found: Dict[str, Told]) -> str:
+    lines: List[str] = [_COLUMNS, re.sub("[^|]+", "---", _COLUMNS)]
+    for row in rows:
+        said = found.get(row.name, Told("not tried", "", ""))
+        again = "–" if row.tries == 0 else "no" if row.tries == 1 else "yes"
+        name = "`%s`%s" % (row.name, "" if row.mends else "\\*")
+        code = "`%s`" % said.code if said.code else ""
+        lines.append("| %s |" % " | ".join((
+            name, _cell(row.words), said.message, said.remedy, code, str(row.status), again, _SEATS[row.seat])))
+    return "\n".join(lines) + "\n"
+
+
+def _cell(words: str) -> str:
+    return words.replace("|", "\\|")
