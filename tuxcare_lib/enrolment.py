@@ -289,5 +289,6 @@ def _signing_key(settings: Settings) -> Dialogue:
     response = yield Request('GET', settings.gpg_key_url, 'fetch the signing key', limit=_KEY_LIMIT)
     if response.status != 200:
         raise SigningKeyError('The signing key could not be fetched: HTTP {} from {}.'.format(
-            response.status, settings.gpg_key_url), 'Check gpg_key_url in the configuration.')
+            response.status, settings.gpg_key_url),
+            'Try again later.' if response.status >= 500 else 'Check gpg_key_url in the configuration.')
     return response.body

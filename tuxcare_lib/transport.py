@@ -59,8 +59,9 @@ class Transport:
     def send(self, request: Request) -> Response:
         """The answer, its body limited to `request.limit` bytes. Raises TransportError or ServiceError.
 
-        A GET is sent again after a lost connection or a server's error; a POST only where it cannot have been received, or
-        was put off. A Retry-After is obeyed up to two minutes; where the server asks for more, that is told.
+        A GET is sent again after a lost connection or a server's error, but not where a certificate stands in the way; a POST
+        only where it cannot have been received, or was put off. A Retry-After is obeyed up to two minutes; where the server asks
+        for more, that is told.
         """
         for attempt in range(self._network.retries + 1):
             last = attempt == self._network.retries
@@ -70,8 +71,8 @@ class Transport:
             except _NotSent as error:
                 if last:
                     raise error.reason
-            except TransportError:
-                if last or request.method != 'GET':
+            except TransportError as error:
+                if last or request.method != 'GET' or not error.maybe_received:
                     raise
             else:
                 if last or answer.status not in (_AGAIN if request.method == 'GET' else _PUT_OFF):

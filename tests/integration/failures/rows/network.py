@@ -5,7 +5,7 @@ from typing import Callable, Tuple
 from tests.integration.failures.circumstances import (
     all_of, answers, configured, file, full_queue, mounted, moved, speaking,
 )  # fmt: skip
-from tests.integration.failures.row import BASEOS, RETURNED, TAKEN, Circumstance, Row
+from tests.integration.failures.row import BASEOS, NONE, RETURNED, TAKEN, Circumstance, Row
 from tests.integration.failures.site import Site
 from tests.sandbox.faults import CutBefore, CutWithin, Status
 
@@ -33,9 +33,9 @@ def _flaw(flaw: str) -> Callable[[Site], str]:
     return lambda site: site.service.impostor_url(flaw)
 
 
-def _certificate(name: str, words: str, says: str, setting: str = "register_url", seat: str = "none", tries: int = 1) -> Row:
+def _certificate(name: str, words: str, says: str, setting: str = "register_url", seat: str = NONE) -> Row:
     flaw = name.partition("-of-")[0]
-    return Row("certificate-" + name, _TLS, words, moved(setting, _flaw(flaw)), ("certificate of", says), seat, tries)
+    return Row("certificate-" + name, _TLS, words, moved(setting, _flaw(flaw)), ("certificate of", says), seat)
 
 
 _CONNECTIONS = (
@@ -64,9 +64,9 @@ _CERTIFICATES = (
     _certificate("not-yet-valid", "not valid yet (or the clock of this host is years behind)", "it is not valid yet"),
     _certificate("unknown-issuer", "of an authority that this host does not trust", "its issuer is unknown"),
     _certificate("wrong-name", "for another name", "it is for another name"),
-    _certificate("expired-of-repositories", "of the repositories: expired", "it has expired", "repo_url", RETURNED, 2),
+    _certificate("expired-of-repositories", "of the repositories: expired", "it has expired", "repo_url", RETURNED),
     _certificate("wrong-name-of-key", "of the place of the signing key: for another name", "it is for another name",
-                 "gpg_key_url", RETURNED, 2),
+                 "gpg_key_url", RETURNED),
     Row("no-tls", _TLS, "no TLS on that port", moved(
         "register_url", lambda site: site.service.plain_url.replace("http:", "https:")), ("does not speak TLS",)),
     Row("handshake-cut", _TLS, "the connection is reset in the TLS handshake", speaking("register_url", "https", b""),
