@@ -278,7 +278,6 @@ _UNKNOWN_ISSUER = ('its issuer is unknown', 'For a private authority set ca_file
 _CERTIFICATE_CAUSES: Tuple[Tuple[str, str, str], ...] = (
     ('has expired', 'it has expired', 'Check the clock of this host; if it is right, who runs that server has to renew it.'),
     ('not yet valid', 'it is not valid yet', 'Check the clock of this host.'),
-    ('t match', *_OTHER_NAME),  # "doesn't match", whose apostrophe repr() may escape
-    ('Hostname mismatch', *_OTHER_NAME),
+    ("doesn't match", *_OTHER_NAME), ('Hostname mismatch', *_OTHER_NAME),
     ('unable to get local issuer', *_UNKNOWN_ISSUER), ('self signed', *_UNKNOWN_ISSUER), ('self-signed', *_UNKNOWN_ISSUER),
 )

@@ -3,10 +3,9 @@
 import re
 from typing import Dict, Iterable, List, NamedTuple
 
-from tests.integration.failures.row import NONE, RETURNED, TAKEN, Row
-from tests.integration.failures.table import ROWS, Outcome
+from tests.integration.failures.row import RETURNED, TAKEN, UNKNOWN, Row
+from tests.integration.failures.table import ROWS, SEAT_WORDS, Outcome
 from tests.sandbox.host import PROJECT
-from tuxcare_lib import messages
 
 __all__ = ["PATH", "Told", "read", "text", "told"]
 
@@ -25,14 +24,16 @@ a star, where the command itself is wrong. `make errors` runs them all and write
 - **exit** is the exit status; 0 where a second attempt gets over it.
 - **again**: whether it is tried again (`retries` in the [configuration](configuration.md), 3 by default). No for what may have
   been taken, or would end the same way; a dash where nobody is asked.
-- **seat**: none was taken; or it was *given back*, and the line ends with "{returned}"; or it is *perhaps taken*, since the
-  answer was lost or is none, and the line ends with "{taken}"
+- **seat**: none was taken; or the line ends with a sentence about it, which is not repeated in the table:
+  - *given back*: "{returned}"
+  - *perhaps taken*, since the answer was lost or is none: "{unknown}" The host remembers in `/var/lib/tuxcare/seat.json` that it
+    asked; nothing else changes.
+  - *perhaps still taken*, since the service did not take it back: "{taken}"
 
 HOST stands for a name with its port, FINGERPRINT for a fingerprint, PID for a process. An answer that goes on coming, byte by
 byte, ends after 300 seconds and is told like one that does not come (`tests/unit/test_transport.py`).
-""".format(returned=messages.SEAT_RETURNED, taken=messages.SEAT_TAKEN)
+""".format(returned=SEAT_WORDS[RETURNED], taken=SEAT_WORDS[TAKEN], unknown=SEAT_WORDS[UNKNOWN])
 _COLUMNS = "| row | what is wrong | what is said | what to do | code | exit | again | seat |"
-_SEATS = {NONE: "none", RETURNED: "given back", TAKEN: "perhaps taken"}
 _FIGURE = "\n%d rows, %d not as they have to be.\n"
 
 
@@ -47,7 +48,7 @@ class Told(NamedTuple):
 def told(outcome: Outcome) -> Told:
     """An outcome as it stands on the page: the words of the seat are a column."""
     remedy = outcome.remedy
-    for ending in (messages.SEAT_RETURNED, messages.SEAT_TAKEN):
+    for ending in SEAT_WORDS.values():
         remedy = remedy.replace(ending, "").strip()
     return Told(*(_cell(part) for part in (outcome.message, remedy, outcome.code)))
 
@@ -75,7 +76,7 @@ def _table(rows: Iterable[Row], found: Dict[str, Told]) -> str:
         name = "`%s`%s" % (row.name, "" if row.mends else "\\*")
         code = "`%s`" % said.code if said.code else ""
         lines.append("| %s |" % " | ".join((
-            name, _cell(row.words), said.message, said.remedy, code, str(row.status), again, _SEATS[row.seat])))
+            name, _cell(row.words), said.message, said.remedy, code, str(row.status), again, row.seat)))
     return "\n".join(lines) + "\n"
 
 

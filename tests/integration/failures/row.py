@@ -7,7 +7,9 @@ from tests.sandbox.licences import ESU_KEY
 if TYPE_CHECKING:
     from tests.integration.failures.site import Site
 
-__all__ = ["BASEOS", "ESU", "NONE", "REGISTER", "RETURNED", "SIGNING_KEY", "TAKEN", "Circumstance", "Row"]
+__all__ = [
+    "BASEOS", "ESU", "NONE", "REGISTER", "RETURNED", "SIGNING_KEY", "TAKEN", "UNKNOWN", "Circumstance", "Row",
+]  # fmt: skip
 
 # Paths at the service, as shell patterns.
 REGISTER = "/cln/api/els/token/register"
@@ -15,10 +17,12 @@ BASEOS = "*/BaseOS/*repomd.xml"
 ESU = "*/esu/*repomd.xml"
 SIGNING_KEY = "/tuxcare/RPM-GPG-KEY-TuxCare"
 
-# What becomes of the seat.
+# What becomes of the seat. It is still taken where the service did not take it back; where nobody knows whether it gave one,
+# the host remembers that it asked.
 NONE = "none"
 RETURNED = "given back"
-TAKEN = "perhaps taken and said so"
+TAKEN = "perhaps still taken"
+UNKNOWN = "perhaps taken"
 
 # Something is wrong inside of the `with`, and mended after it.
 Circumstance = Callable[["Site"], "ContextManager[None]"]

@@ -6,16 +6,20 @@ import subprocess
 from fnmatch import fnmatchcase
 from typing import Any, Dict, List, NamedTuple, Set, Tuple
 
-from tests.integration.failures.row import NONE, RETURNED, TAKEN, Row
+from tests.integration.failures.row import NONE, RETURNED, TAKEN, UNKNOWN, Row
 from tests.integration.failures.rows import commands, hosts, network, proof, service
 from tests.integration.failures.site import Site
 from tests.integration.outcome import State, own_lines, places_of
 from tuxcare_lib import messages
 
-__all__ = ["ROWS", "Outcome", "run"]
+__all__ = ["ROWS", "SEAT_WORDS", "Outcome", "run"]
 
 ROWS: Tuple[Row, ...] = (*commands.ROWS, *hosts.ROWS, *network.ROWS, *service.ROWS, *proof.ROWS)
 
+# How the line ends.
+SEAT_WORDS = {RETURNED: messages.SEAT_RETURNED, TAKEN: messages.SEAT_TAKEN, UNKNOWN: messages.SEAT_UNKNOWN}
+
+_INTENT = "var/lib/tuxcare/seat.json"
 _UNREGISTER = "/token/unregister"
 _FOLDERS = ("etc", "var", "root", "tmp", "run")
 _BAD_KEY = "ESU-AAAA"  # what keys that cannot be one begin with
@@ -48,7 +52,8 @@ def run(site: Site, row: Row) -> Outcome:
 def _failed(site: Site, row: Row, done: "subprocess.CompletedProcess[str]", before: State) -> List[str]:
     wrong = [*_status(done, row.status), *_said(row, done), *_secrets(site, row, done), *_seat(site, row, done, before)]
     after = State.of(site.host, site.service)
-    wrong += ["changed: " + path for path in before.changes(after)]
+    remembered = {"var/lib/tuxcare", _INTENT} if row.seat == UNKNOWN else set()
+    wrong += ["changed: " + path for path in sorted(set(before.changes(after)) ^ remembered)]
     return wrong + (["packages or trusted keys are others"] if before[1:3] != after[1:3] else [])
 
 
@@ -57,6 +62,7 @@ def _registered(site: Site, done: "subprocess.CompletedProcess[str]") -> List[st
     token = site.host.root / "etc/dnf/vars/tuxcare_token"
     if not _document(done).get("registered") or not token.exists():
         return [*wrong, "not registered"]
+    wrong += ["it is still remembered that a seat is owed"] if (site.host.root / _INTENT).exists() else []
     return wrong + ([] if token.read_text().strip() in _tokens(site) else ["the token is of no seat"])
 
 
@@ -116,11 +122,11 @@ def _tokens(site: Site) -> Set[str]:
 
 
 def _seat(site: Site, row: Row, done: "subprocess.CompletedProcess[str]", before: State) -> List[str]:
-    told = [seat for seat, words in ((RETURNED, messages.SEAT_RETURNED), (TAKEN, messages.SEAT_TAKEN)) if words in done.stderr]
+    told = [seat for seat, words in SEAT_WORDS.items() if words in done.stderr]
     given = [record for record in site.service.requests if record.path.endswith(_UNREGISTER) and record.status == 200]
     wrong = [] if told == [seat for seat in (row.seat,) if seat != NONE] else ["of the seat it says %s" % (told or "nothing")]
     wrong += [] if bool(given) == (row.seat == RETURNED) else ["%d seats given back" % len(given)]
-    return wrong + (["a seat is taken"] if row.seat != TAKEN and before[3] != site.service.seats else [])
+    return wrong + (["a seat is taken"] if row.seat in (NONE, RETURNED) and before[3] != site.service.seats else [])
 
 
 def _tries(site: Site, row: Row) -> List[str]:

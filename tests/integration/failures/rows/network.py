@@ -5,7 +5,7 @@ from typing import Callable, Tuple
 from tests.integration.failures.circumstances import (
     all_of, answers, configured, file, full_queue, mounted, moved, speaking,
 )  # fmt: skip
-from tests.integration.failures.row import BASEOS, NONE, RETURNED, TAKEN, Circumstance, Row
+from tests.integration.failures.row import BASEOS, NONE, RETURNED, TAKEN, UNKNOWN, Circumstance, Row
 from tests.integration.failures.site import Site
 from tests.sandbox.faults import CutBefore, CutWithin, Status
 
@@ -70,7 +70,7 @@ _CERTIFICATES = (
     Row("no-tls", _TLS, "no TLS on that port", moved(
         "register_url", lambda site: site.service.plain_url.replace("http:", "https:")), ("does not speak TLS",)),
     Row("handshake-cut", _TLS, "the connection is reset in the TLS handshake", speaking("register_url", "https", b""),
-        ("broke off",), TAKEN),
+        ("broke off",), UNKNOWN),
     Row("ca-file-missing", _TLS, "`ca_file` is missing", configured("ca_file = /etc/none.pem"),
         ("certificates in /etc/none.pem cannot be read", "ca_file"), tries=0),
     Row("ca-file-no-pem", _TLS, "`ca_file` is no PEM", all_of(
@@ -86,9 +86,9 @@ _PROXIES = (
         ("The proxy", "user name and password"), tries=2),
     Row("proxy-forbids", _PROXY, "it answers 403", speaking(
         "proxy", "http", b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"), ("The proxy", "refuses"), tries=2),
-    Row("proxy-resets", _PROXY, "it resets the connection", speaking("proxy", "http", b""), ("broke off",), TAKEN),
+    Row("proxy-resets", _PROXY, "it resets the connection", speaking("proxy", "http", b""), ("broke off",), UNKNOWN),
     Row("proxy-resets-within", _PROXY, "the tunnel is cut before the answer", all_of(
-        moved("proxy", lambda site: site.service.proxy.url), answers(CutBefore())), ("broke off",), TAKEN),
+        moved("proxy", lambda site: site.service.proxy.url), answers(CutBefore())), ("broke off",), UNKNOWN),
 )  # fmt: skip
 
 ROWS: Tuple[Row, ...] = (*_CONNECTIONS, *_CERTIFICATES, *_PROXIES)

@@ -4,7 +4,7 @@ import gzip
 from typing import Tuple
 
 from tests.integration.failures.circumstances import all_of, answers, configured, licence
-from tests.integration.failures.row import NONE, REGISTER, TAKEN, Row
+from tests.integration.failures.row import NONE, REGISTER, UNKNOWN, Row
 from tests.sandbox.faults import (
     Body, CutBefore, CutWithin, Delay, Drip, Endless, Fields, Json, Misbehaviour, Oversized, Redirect, Status, Truncated,
 )  # fmt: skip
@@ -53,42 +53,42 @@ _TROUBLE = (
     Row("busy-for-an-hour", _BUSY, "429 with `Retry-After: 3600`", answers(Status(429, {"Retry-After": "3600"})),
         ("come back in 3600 s", "HTTP 429")),
     _status(503, "503 again and again", tries=2, group=_BUSY),
-    _status(500, "500 Internal Server Error", TAKEN, group=_BUSY),
-    _status(502, "502 Bad Gateway", TAKEN, group=_BUSY), _status(504, "504 Gateway Timeout", TAKEN, group=_BUSY),
+    _status(500, "500 Internal Server Error", UNKNOWN, group=_BUSY),
+    _status(502, "502 Bad Gateway", UNKNOWN, group=_BUSY), _status(504, "504 Gateway Timeout", UNKNOWN, group=_BUSY),
     _status(511, "511 Network Authentication Required, of a portal", group=_BUSY),
-    _status(524, "524, of a content network that waited in vain", TAKEN, group=_BUSY),
+    _status(524, "524, of a content network that waited in vain", UNKNOWN, group=_BUSY),
 )  # fmt: skip
 
 _LOST_ROWS = (
-    _answer("cut-before", _LOST, "the connection is reset before the answer", CutBefore(), ("broke off",), TAKEN),
-    _answer("cut-within", _LOST, "the connection is reset within the answer", CutWithin(5), ("broke off",), TAKEN),
+    _answer("cut-before", _LOST, "the connection is reset before the answer", CutBefore(), ("broke off",), UNKNOWN),
+    _answer("cut-within", _LOST, "the connection is reset within the answer", CutWithin(5), ("broke off",), UNKNOWN),
     Row("no-answer", _LOST, "no answer within `timeout`", all_of(answers(Delay(2)), configured("timeout = 1")),
-        ("did not answer in time",), TAKEN),
+        ("did not answer in time",), UNKNOWN),
     Row("drip", _LOST, "an answer whose bytes are further apart than `timeout`",
-        all_of(answers(Drip(seconds=2)), configured("timeout = 1")), ("did not answer in time",), TAKEN),
-    _answer("truncated", _LOST, "half an answer, with a length that fits", Truncated(12), ("JSON",), TAKEN),
+        all_of(answers(Drip(seconds=2)), configured("timeout = 1")), ("did not answer in time",), UNKNOWN),
+    _answer("truncated", _LOST, "half an answer, with a length that fits", Truncated(12), ("JSON",), UNKNOWN),
 )  # fmt: skip
 
 _JUNK_ROWS = (
-    _status(204, "204 No Content", TAKEN, group=_JUNK),
-    _answer("created", _JUNK, "201 with a token", Json({"token": "SOME-token"}, 201), ("HTTP 201",), TAKEN),
-    _answer("empty", _JUNK, "nothing", Body(b""), ("JSON",), TAKEN),
-    _answer("portal", _JUNK, "the page of a portal", Body(b"<html>log in</html>"), ("JSON", "login page"), TAKEN),
-    _answer("not-text", _JUNK, "bytes that are no text", Body(b"\xff\xfe\0{", "application/json"), ("JSON",), TAKEN),
-    _answer("list", _JUNK, "a JSON list", Json([]), ("JSON object",), TAKEN),
-    _answer("deep", _JUNK, "JSON, 60,000 brackets deep", Body(b"[" * 60000, "application/json"), ("JSON",), TAKEN),
-    _answer("oversized", _JUNK, "an answer of 3 MB", Oversized(3_000_000), ("more than 65536 bytes",), TAKEN),
-    _answer("endless", _JUNK, "an answer without end", Endless(), ("more than 65536 bytes",), TAKEN),
+    _status(204, "204 No Content", UNKNOWN, group=_JUNK),
+    _answer("created", _JUNK, "201 with a token", Json({"token": "SOME-token"}, 201), ("HTTP 201",), UNKNOWN),
+    _answer("empty", _JUNK, "nothing", Body(b""), ("JSON",), UNKNOWN),
+    _answer("portal", _JUNK, "the page of a portal", Body(b"<html>log in</html>"), ("JSON", "login page"), UNKNOWN),
+    _answer("not-text", _JUNK, "bytes that are no text", Body(b"\xff\xfe\0{", "application/json"), ("JSON",), UNKNOWN),
+    _answer("list", _JUNK, "a JSON list", Json([]), ("JSON object",), UNKNOWN),
+    _answer("deep", _JUNK, "JSON, 60,000 brackets deep", Body(b"[" * 60000, "application/json"), ("JSON",), UNKNOWN),
+    _answer("oversized", _JUNK, "an answer of 3 MB", Oversized(3_000_000), ("more than 65536 bytes",), UNKNOWN),
+    _answer("endless", _JUNK, "an answer without end", Endless(), ("more than 65536 bytes",), UNKNOWN),
     _answer("gzip-bomb", _JUNK, "an answer that unpacks to 10 MB", Status(
-        200, {"Content-Encoding": "gzip"}, gzip.compress(b" " * 10_000_000)), ("more than 65536 bytes",), TAKEN),
+        200, {"Content-Encoding": "gzip"}, gzip.compress(b" " * 10_000_000)), ("more than 65536 bytes",), UNKNOWN),
     _answer("broken-gzip", _JUNK, "an answer that is packed and damaged", Status(
-        200, {"Content-Encoding": "gzip"}, gzip.compress(b"{}")[:-9] + b"damage"), ("cannot be unpacked",), TAKEN),
-    _answer("no-token", _JUNK, "no token", Fields(token=None), (_NO_TOKEN,), TAKEN),
-    _answer("token-number", _JUNK, "a number as token", Fields(token=7), (_NO_TOKEN,), TAKEN),
-    _answer("token-empty", _JUNK, "an empty token", Fields(token=""), (_NO_TOKEN,), TAKEN),
-    _answer("token-path", _JUNK, "a token with `/../`", Fields(token="a/../../9.4"), (_NO_TOKEN,), TAKEN),
-    _answer("token-lines", _JUNK, "a token of two lines", Fields(token="a\nb"), (_NO_TOKEN,), TAKEN),
-    _answer("token-long", _JUNK, "a token of 5,000 letters", Fields(token="a" * 5000), (_NO_TOKEN,), TAKEN),
+        200, {"Content-Encoding": "gzip"}, gzip.compress(b"{}")[:-9] + b"damage"), ("cannot be unpacked",), UNKNOWN),
+    _answer("no-token", _JUNK, "no token", Fields(token=None), (_NO_TOKEN,), UNKNOWN),
+    _answer("token-number", _JUNK, "a number as token", Fields(token=7), (_NO_TOKEN,), UNKNOWN),
+    _answer("token-empty", _JUNK, "an empty token", Fields(token=""), (_NO_TOKEN,), UNKNOWN),
+    _answer("token-path", _JUNK, "a token with `/../`", Fields(token="a/../../9.4"), (_NO_TOKEN,), UNKNOWN),
+    _answer("token-lines", _JUNK, "a token of two lines", Fields(token="a\nb"), (_NO_TOKEN,), UNKNOWN),
+    _answer("token-long", _JUNK, "a token of 5,000 letters", Fields(token="a" * 5000), (_NO_TOKEN,), UNKNOWN),
 )  # fmt: skip
 
 _REDIRECTS = (
