@@ -99,22 +99,28 @@ def _is_our_command(words: 'Iterable[str]', commands: 'Any') -> bool:
     return next((word == 'tuxcare' for word in words if word == 'tuxcare' or word in commands), False)
 
 
-def _without_secrets(record: logging.LogRecord) -> bool:
-    """dnf writes its whole command line into its log before any hook runs: the licence key is taken out there."""
-    secrets = []  # type: Any
-    if _caught(lambda: secrets.extend(_secrets())) is not None:  # no library tells what is secret: every value is
-        secrets = [word.partition('=')[2] or word for word in sys.argv[sys.argv.index('tuxcare') + 1:]
-                   if '=' in word or not word.startswith('-')]
-    for secret in secrets:
-        for shown in (secret, repr(secret)[1:-1]):  # dnf logs a list of arguments, too
-            record.msg = record.getMessage().replace(shown, '(hidden)')
-            record.args = ()
-    return True
+class _CommandLine(object):
+    """A filter of dnf's log: dnf writes its whole command line there before any hook runs, and the licence key is taken out.
 
+    It goes once the command line is parsed: nobody says it from then on, and a short key is a word of many a line.
+    """
 
-def _secrets() -> 'Iterable[str]':
-    from tuxcare_lib import cli
-    return cli.secrets_in(sys.argv)
+    def __init__(self, cli: 'Any') -> None:
+        self._cli = cli
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Changes the record where it has to, and lets it through."""
+        words = list(getattr(self._cli.base, 'args', None) or sys.argv[1:])  # the former as aliases make it
+        if _is_our_command(words, getattr(self._cli, 'cli_commands', ())):
+            text = record.getMessage()
+            if _caught(lambda: self._hide(record, text, words)) is not None and (' '.join(words) in text or repr(words) in text):
+                record.msg, record.args = '(hidden)', ()  # no library tells what of it is secret
+        return True
+
+    @staticmethod
+    def _hide(record: logging.LogRecord, text: str, words: 'Iterable[str]') -> None:
+        from tuxcare_lib import cli
+        record.msg, record.args = cli.hidden(text, words), ()
 
 
 class TuxcareCommand(dnf.cli.Command):
@@ -196,13 +202,14 @@ class _Hooks(object):
         self._aftermath = None  # type: Any
         self._failure = ''
         self._root = None  # type: Any
+        self._command_line = _CommandLine(cli)
         if cli is not None:
             cli.register_command(TuxcareCommand)
-            if _is_our_command(sys.argv[1:], getattr(cli, 'cli_commands', ())):
-                logging.getLogger('dnf').addFilter(_without_secrets)
+            logging.getLogger('dnf').addFilter(self._command_line)
 
     def pre_config(self) -> None:
         """Before the repository files are read: is this host ours, and the variables for them."""
+        logging.getLogger('dnf').removeFilter(self._command_line)
         self._attempt(self._start)
 
     def config(self) -> None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command line as data: verbs, their options, their help. Pure; docs/commands.md is compared with it by a test."""
 
+import re
 from typing import Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
 from tuxcare_lib.errors import UsageError
@@ -64,6 +65,11 @@ VERBS: Tuple[Verb, ...] = (
          changes=True, needs_root=True),
 )
 
+# Beside numbers (of releases, of dnf's options), the only words that follow `tuxcare`.
+_PLAIN = r'({}|[0-9]{{1,2}}(\.[0-9]{{1,2}})?)\Z'.format('|'.join({name for verb in VERBS for name in (verb.name,) + verb.words}))
+_KEY_FLAGS = ('-l', '--license-key')
+HIDDEN = '(hidden)'
+
 _COMMON = '''dnf's own options (-y, --assumeno, -q, --installroot DIR, --setopt) keep their meaning; man dnf has them all.'''
 
 
@@ -110,7 +116,8 @@ def check(words: Sequence[str], given: Dict[str, object]) -> Options:
         return Options(None, (), given)
     verb = find(words[0])
     if verb is None:
-        raise UsageError('There is no verb {!r}.'.format(words[0]), 'Verbs: {}; see `dnf tuxcare`.'.format(
+        # Without the word: a licence key is put here by mistake, and this line is logged.
+        raise UsageError('There is no such verb.', 'Verbs: {}; see `dnf tuxcare`.'.format(
             ', '.join(known.name for known in VERBS)))
     _refuse_options(given, verb.options, 'dnf tuxcare ' + verb.name)
     rest = tuple(words[1:])
@@ -118,15 +125,16 @@ def check(words: Sequence[str], given: Dict[str, object]) -> Options:
         raise UsageError('`dnf tuxcare {}` needs one of: {}.'.format(verb.name, ', '.join(verb.words)),
                          'See `dnf tuxcare {} --help`.'.format(verb.name))
     if len(rest) > (1 if verb.argument else 0) and not verb.words:
-        raise UsageError('`dnf tuxcare {}` takes no {!r}.'.format(verb.name, rest[-1]),
-                         'See `dnf tuxcare {} --help`.'.format(verb.name))
+        remedy = 'A licence key goes into --license-key-file FILE (or -).' if verb.name == 'register' else ''
+        raise UsageError('`dnf tuxcare {}` takes no {} word.'.format(verb.name, 'second' if verb.argument else 'further'),
+                         remedy or 'See `dnf tuxcare {} --help`.'.format(verb.name))
     return Options(verb, rest, given)
 
 
 def command_of(words: Sequence[str]) -> str:
     """What reports call a command line: the verb, with its word where it has to have one."""
     verb = find(words[0]) if words else None
-    return ' '.join(words[:2] if verb and verb.words else words[:1])
+    return ' '.join([verb.name] + [word for word in words[1:2] if word in verb.words]) if verb else ''
 
 
 def needs_root(options: Options) -> bool:
@@ -178,15 +186,42 @@ def verb_in(arguments: Sequence[str]) -> Optional[str]:
     return next((word for word in after if find(word)), None)
 
 
-def secrets_in(arguments: Sequence[str]) -> List[str]:
-    """The values of -l and --license-key in a raw command line, however they are joined, bundled (-yl KEY) or abbreviated."""
-    found: List[str] = []
+def masked(arguments: Sequence[str]) -> List[str]:
+    """A raw command line, without the name of the program, that shows no licence key.
+
+    The values of -l and --license-key are hidden, however they are joined, bundled (-yl KEY) or abbreviated, and every word
+    behind `tuxcare` that is none of ours: a key is put there by mistake, or by an alias.
+    """
+    found = list(arguments)
+    behind, expected = False, ''
     for position, word in enumerate(arguments):
-        name, joined, value = word.partition('=')
-        following = list(arguments[position + 1:position + 2])
-        if len(name) > 2 and '--license-key'.startswith(name):
-            found += [value] if joined else following
-        elif word.startswith('-') and not word.startswith('--') and 'l' in word:
-            rest = word[word.index('l') + 1:]
-            found += [rest, rest.lstrip('=')] if rest else following
-    return sorted({value for value in found if value}, key=len, reverse=True)
+        name, joined, _ = word.partition('=')
+        option, expected = expected, ''
+        if option in _KEY_FLAGS:
+            found[position] = HIDDEN
+        elif len(name) > 2 and '--license-key'.startswith(name):
+            expected = '' if joined else _KEY_FLAGS[1]
+            found[position] = name + joined + HIDDEN if joined else word
+        elif word.startswith('--'):
+            expected = '' if joined else word
+        elif word.startswith('-') and 'l' in word:
+            head, _, value = word.partition('l')
+            expected = '' if value else _KEY_FLAGS[0]
+            found[position] = head + 'l' + HIDDEN if value else word
+        elif behind and not word.startswith('-') and not _takes_value(option) and not re.match(_PLAIN, word, re.A):
+            found[position] = HIDDEN
+        behind = behind or word == 'tuxcare'
+    return found
+
+
+def _takes_value(option: str) -> bool:
+    return len(option) > 2 and any(known.metavar and known.flags[-1].startswith(option) for known in all_options())
+
+
+def hidden(text: str, arguments: Sequence[str]) -> str:
+    """A text with the arguments of a raw command line in it, as `masked` shows them: whole words, and as Python writes a list."""
+    for word, shown in sorted(zip(arguments, masked(arguments)), key=lambda pair: -len(pair[0])):
+        if word and word != shown:
+            written = '|'.join(re.escape(way) for way in (repr(word)[1:-1], word))
+            text = re.sub(r'(?<![\w-])({})(?![\w-])'.format(written), shown.replace('\\', r'\\'), text)
+    return text

@@ -43,11 +43,12 @@ def test_what_there_is(words: List[str], verb: Optional[str]) -> None:
 @pytest.mark.parametrize(
     'words, options, said',
     [
-        (['regster'], {}, "no verb 'regster'"),
+        (['regster'], {}, "no such verb"),
         (['fips'], {}, 'needs one of: enable'),
         (['fips', 'on'], {}, 'needs one of: enable'),
         (['repos', 'diff', 'x'], {}, 'needs one of: diff, switch, revert'),
-        (['register', 'ESU-1'], {}, 'takes no'),
+        (['register', 'ESU-1'], {}, 'takes no further word. A licence key goes into --license-key-file'),
+        (['release', '9.2', 'ESU-1'], {}, 'takes no second word'),
         (['status'], {'license_key': 'SECRET'}, 'no option --license-key'),
         (['status'], {'dry_run': True}, 'no option --dry-run'),
         (['unregister'], {'replace': True}, 'no option --replace'),
@@ -60,7 +61,7 @@ def test_what_there_is_not(words: List[str], options: Dict[str, Any], said: str)
         cli.check(words, given(**options))
     assert said in str(caught.value)
     assert caught.value.remedy and caught.value.status == 1
-    assert 'SECRET' not in str(caught.value)
+    assert 'SECRET' not in str(caught.value) and 'ESU-1' not in str(caught.value)
 
 
 def test_an_empty_value_counts_as_given() -> None:
@@ -153,11 +154,11 @@ SECRETS = [
 @pytest.mark.parametrize('words', SECRETS, ids=' '.join)
 def test_a_key_is_found_however_it_is_joined_or_abbreviated(words: Tuple[str, ...]) -> None:
     """What is found is replaced in dnf's log, which has the raw command line (FACTS 7), a mistaken one too."""
-    line = 'dnf tuxcare register {} --fips'.format(' '.join(words))
-    for secret in cli.secrets_in(line.split()):
-        line = line.replace(secret, '(hidden)')
-    assert 'SECRET' not in line
-    assert line.startswith('dnf tuxcare register') and line.endswith('--fips')
+    arguments = ['tuxcare', 'register', *words, '--fips']
+    for said in ('Command: dnf ' + ' '.join(arguments) + ' ', 'Extra commands: {!r}'.format(arguments)):
+        shown = cli.hidden(said, arguments)
+        assert 'SECRET' not in shown and '(hidden)' in shown
+        assert shown.startswith(said.partition('register')[0]) and '--fips' in shown
 
 
 @pytest.mark.parametrize('words', SECRETS, ids=' '.join)
@@ -173,11 +174,39 @@ def test_the_ways_to_give_a_key_are_those_of_pythons_parser(words: Tuple[str, ..
         found = parser.parse_known_args(list(words))[0].license_key
     except SystemExit:
         return
-    assert found is None or found.lstrip('=') in cli.secrets_in(words)
+    assert found is None or found.lstrip('=') not in ' '.join(cli.masked(words))
 
 
-@pytest.mark.parametrize(
-    'words', [['--license-key-file', '/root/key'], ['--license-key-file=/root/key'], ['-y', '--local'], ['--json'], ['-l']]
-)
-def test_what_is_no_key_is_left_in_the_log(words: List[str]) -> None:
-    assert cli.secrets_in(['tuxcare', 'register'] + words) == []
+PLAIN = '--license-key-file /root/key|--license-key-file=/root/key|-y --local|--json|-l|--product esu --pin 9.2|--pro esu|-d 10|-'
+
+
+@pytest.mark.parametrize('words', PLAIN.split('|'))
+def test_what_is_no_key_is_left_in_the_log(words: str) -> None:
+    arguments = ['tuxcare', 'register'] + words.split()
+    assert cli.masked(arguments) == arguments
+
+
+@pytest.mark.parametrize('line', ['repos switch', 'fips enable', 'release 9.4', 'recover --local'])
+def test_what_verbs_take_is_left_in_the_log(line: str) -> None:
+    assert cli.masked(['tuxcare'] + line.split()) == ['tuxcare'] + line.split()
+
+
+@pytest.mark.parametrize('line', ['tuxcare SECRET', 'tuxcare register --fips SECRET', 'tuxcare register -- SECRET',
+                                  'tuxcare register -y SECRET', 'tuxcare fips SECRET', '-l SECRET tuxcare register'])
+def test_a_key_in_the_wrong_place_is_hidden(line: str) -> None:
+    """It is a mistake, and dnf has it in its log before it is told so."""
+    said = 'Command line error: unrecognized arguments: SECRET. dnf {} '.format(line)
+    assert 'SECRET' not in cli.hidden(said, line.split())
+
+
+@pytest.mark.parametrize('key', ['a', '-', 'tuxcare', '(', '\\', "it's", '', '12'])
+def test_a_short_or_odd_key_spoils_no_other_word(key: str) -> None:
+    said = 'Command: dnf tuxcare register -l {} --json; a-b, tables, e-mail'.format(key)
+    shown = cli.hidden(said, ['tuxcare', 'register', '-l', key, '--json'])
+    assert shown.endswith('--json; a-b, tables, e-mail') and (' -l (hidden) ' in shown) == bool(key)
+    assert cli.hidden(repr([key, 'b']), ['-l', key]) in ("['(hidden)', 'b']", '["(hidden)", \'b\']', "['', 'b']")
+
+
+@pytest.mark.parametrize('words, command', [(['SECRET'], ''), (['fips', 'SECRET'], 'fips'), (['register', 'SECRET'], 'register')])
+def test_a_report_names_known_words_alone(words: List[str], command: str) -> None:
+    assert cli.command_of(words) == command

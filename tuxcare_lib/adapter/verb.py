@@ -9,8 +9,7 @@ import datetime
 import importlib
 import logging
 import os
-import sys
-from typing import Any, Callable, Dict, List, Optional, Sequence
+from typing import Any, Callable, Dict, Optional, Sequence
 
 import dnf.exceptions
 
@@ -284,12 +283,9 @@ def _now() -> str:
 
 def _hide_secrets(dnf_cli: Any) -> None:
     """Take a licence key out of what dnf writes into its history: it keeps the command line of a transaction."""
-    secrets = cli.secrets_in(sys.argv)
-    arguments: List[str] = list(dnf_cli.base.args or ())
-    for secret in secrets:
-        arguments = [argument.replace(secret, '(hidden)') for argument in arguments]
-        dnf_cli.cmdstring = dnf_cli.cmdstring.replace(secret, '(hidden)')
+    arguments = cli.masked(dnf_cli.base.args or ())
     dnf_cli.base.args = arguments
+    dnf_cli.cmdstring = ' '.join([dnf_cli.cmdstring.partition(' ')[0]] + arguments) + ' '
 
 
 def _resolve_either(transaction: Transaction, work: Work, context: Context) -> bool:
