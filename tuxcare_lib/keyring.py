@@ -1,13 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """The signing key: exactly one, and by its whole fingerprint the configured one (DESIGN 4, rule 7)."""
 
+import contextlib
 import os
 import tempfile
-from typing import NamedTuple
+from typing import Iterator, NamedTuple
 
 import gnupg
 
 from tuxcare_lib.errors import SigningKeyError
+
+
+# Not TMPDIR: who owns that folder could put another one in the place of ours. In this one nobody renames what is root's.
+_FOLDER = '/tmp'
+# python-gnupg hands its whole environment on to gpg, and takes gpg from PATH.
+_ENVIRONMENT = {'PATH': '/usr/sbin:/usr/bin:/sbin:/bin', 'LC_ALL': 'C'}
 
 
 class SigningKey(NamedTuple):
@@ -23,7 +30,7 @@ def check(data: bytes, fingerprint: str) -> SigningKey:
 
     Raises SigningKeyError for no key, a second one, another one, or one that has expired or was revoked.
     """
-    with tempfile.TemporaryDirectory(prefix='tuxcare-keyring-') as home:
+    with _folder() as home, _own_environment(home):
         path = os.path.join(home, 'key')
         with open(path, 'wb') as stream:
             stream.write(data)
@@ -43,6 +50,27 @@ def check(data: bytes, fingerprint: str) -> SigningKey:
     if not armored or not binary:
         raise SigningKeyError('The signing key {} cannot be used.'.format(fingerprint), 'Ask the vendor.')
     return SigningKey(fingerprint, _bytes(armored), _bytes(binary))
+
+
+def _folder() -> 'tempfile.TemporaryDirectory[str]':
+    try:
+        return tempfile.TemporaryDirectory(prefix='tuxcare-keyring-', dir=_FOLDER)
+    except OSError as error:
+        raise SigningKeyError('The signing key cannot be checked: no folder can be made in {}: {}.'.format(
+            _FOLDER, os.strerror(error.errno or 0)), 'Mend that and run the command again.')
+
+
+@contextlib.contextmanager
+def _own_environment(home: str) -> Iterator[None]:
+    """Nothing of the user's reaches gpg, which is told nothing but where it works."""
+    users = dict(os.environ)
+    os.environ.clear()
+    os.environ.update(_ENVIRONMENT, HOME=home)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(users)
 
 
 def _ring(home: str) -> gnupg.GPG:

@@ -14,6 +14,7 @@ from typing import Any, Callable, Dict, Optional, Sequence
 import dnf.exceptions
 
 from tuxcare_lib import boot, cli, configuration, journal, lock
+from tuxcare_lib.adapter.cache import TokenCaches
 from tuxcare_lib.adapter.output import Output
 from tuxcare_lib.adapter.packages import Operation, Transaction
 from tuxcare_lib.commands import UNINSTALL, Context, exclusive, fips, interruptible, no_copy, recover, recover_first, uninstall
@@ -35,6 +36,7 @@ class DnfVerb:
         self._root = Root(root)
         self._has_sack = False
         self._failure: Optional[TuxcareError] = None
+        self._caches: Optional[TokenCaches] = None
         _hide_secrets(dnf_cli)
         # Taken out of the environment at once: no program that is started later gets to see it.
         self._key = os.environ.pop('TUXCARE_LICENSE_KEY', None)
@@ -60,6 +62,7 @@ class DnfVerb:
             self._failure = error
             return
         demands.available_repos = demands.sack_activation = self._has_sack = needed
+        self._caches = TokenCaches(self._base)
 
     def _needs_packages(self) -> bool:
         """Whether the verb has work for dnf; where it has, the repositories are those it takes packages from."""
@@ -82,6 +85,8 @@ class DnfVerb:
             if self._failure is not None:
                 raise self._failure
             self._run()
+            if self._caches is not None:
+                self._caches.clear(self._root)
         except TuxcareError as error:
             self._refuse(error)
 

@@ -6,14 +6,17 @@ import stat
 import sys
 from typing import List, Optional, Tuple
 
-from tuxcare_lib import boot, enrolment, executor, facts as gathering, fips, journal, licence, messages, planner, sealing, seat
+from tuxcare_lib import (
+    boot, enrolment, executor, facts as gathering, fips, journal, licence, messages, planner, sealing, seat, witness)
 from tuxcare_lib.commands import Context, exclusive, intact, no_copy, seal
 from tuxcare_lib.enrolment import Enquiry, Enrolment
-from tuxcare_lib.errors import EntitlementError, LicenceKeyError, RecoveryError, ServiceError, TuxcareError, UsageError
+from tuxcare_lib.errors import (
+    EntitlementError, FileSystemError, LicenceKeyError, RecoveryError, ServiceError, TuxcareError, UsageError)
 from tuxcare_lib.host import REGISTRATION, SEAT, TOKEN, Facts
 from tuxcare_lib.model import Change, Image, LicenceKey, Plan, Report, Token
 from tuxcare_lib.planner import Supported, Wish
 from tuxcare_lib.report import plan_report
+from tuxcare_lib.rootfs import Root
 from tuxcare_lib.seat import Owed
 from tuxcare_lib.settings import hosts_without_tls
 
@@ -59,6 +62,7 @@ def _register(context: Context, wish: Wish, key: LicenceKey) -> Report:
     facts = gathering.gather(context.root, context.architecture)  # anew: somebody may have held the lock
     intact(facts)
     host = planner.check_host(facts, context.catalogue, wish)
+    _check_home(context.root, facts)
     if facts.registration is not None:
         return _replace(context, facts, host, wish, key) if context.options.flag('replace') else _already(facts)
     enquiry = _as_before(context, _enquiry(context, facts, host, wish, key), key)
@@ -69,6 +73,16 @@ def _register(context: Context, wish: Wish, key: LicenceKey) -> Report:
         outcome = kept.enrol()
         changes = _settle(context, facts._replace(host_name=enquiry.host_name), host, outcome, kept.gone())
     return _report(context, host, outcome, [change.path for change in changes])
+
+
+def _check_home(root: Root, facts: Facts) -> None:
+    """The token is not taken where others could read or replace it. Raises FileSystemError."""
+    for folder in [os.path.dirname(os.path.dirname(TOKEN)), os.path.dirname(TOKEN)]:
+        if root.kind(folder) and not witness.only_root_writes(root.path, root.real(folder)):
+            raise FileSystemError('Others than root can write into {}, or a folder above it; the token would be there.'.format(
+                folder), 'Run: chown root {0}; chmod go-w {0}'.format(folder))
+    if facts.registration is None and root.is_link(TOKEN):  # of a registered host it is removed
+        raise FileSystemError('{} is a symbolic link, and the token is written through none.'.format(TOKEN), 'Remove it.')
 
 
 def _enquiry(context: Context, facts: Facts, host: Supported, wish: Wish, key: Optional[LicenceKey]) -> Enquiry:
