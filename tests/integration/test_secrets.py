@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The token has one home: whatever fails, however much is said, it is neither printed nor logged."""
+from typing import Set
+
 import pytest
 
-from tests.integration.outcome import places_of, register
+from tests.integration.outcome import is_done, places_of, refused, register, untouched
+from tests.sandbox import template
 from tests.sandbox.faults import CutBefore, Fault, Status
 from tests.sandbox.host import Host
 from tests.sandbox.licences import ESU_KEY
@@ -52,3 +55,64 @@ def test_a_registration_whose_probe_is_cut(host: Host, service: Service, path: s
     assert token not in done.stdout + done.stderr
     for secret in (token, ESU_KEY):
         assert places_of(host, secret, folders=("etc", "var", "root", "tmp", "run")) == []
+
+
+# --- where it is not put ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("place", ["etc/dnf", "etc/dnf/vars"])
+def test_a_folder_that_others_can_write_gets_no_token(host: Host, service: Service, place: str) -> None:
+    (host.root / place).chmod(0o777)
+    with untouched(host, service):
+        refused(host.dnf("tuxcare", "register", env={"TUXCARE_LICENSE_KEY": ESU_KEY}), "/" + place, "chmod go-w")
+    assert service.requests == []
+
+
+def test_a_folder_that_is_somebody_elses_gets_no_token(slash_host: Host, service: Service) -> None:
+    is_done(slash_host.run(["chown", template.USER, "/etc/dnf/vars"]))
+    with untouched(slash_host, service):
+        refused(slash_host.dnf("tuxcare", "register", env={"TUXCARE_LICENSE_KEY": ESU_KEY}), "/etc/dnf/vars", "chown root")
+    assert service.requests == []
+
+
+@pytest.mark.parametrize("target", ["../../../tmp/elsewhere", "/home/user/there"])
+def test_the_token_is_written_through_no_link(host: Host, service: Service, target: str) -> None:
+    (host.root / TOKEN).symlink_to(target)
+    with untouched(host, service):
+        refused(host.dnf("tuxcare", "register", env={"TUXCARE_LICENSE_KEY": ESU_KEY}), "/" + TOKEN, "symbolic link")
+    assert service.requests == []
+
+
+# --- dnf's caches -------------------------------------------------------------------------------------------------
+
+
+def caches(host: Host) -> Set[str]:
+    """The folders of repositories in dnf's cache."""
+    return {path.name for path in (host.root / "var/cache/dnf").iterdir() if path.is_dir()}
+
+
+def test_caches_go_with_the_token(slash_host: Host, service: Service) -> None:
+    """Those of other repositories stay, of the community's of the same name, too."""
+    host = slash_host
+    (host.root / "etc/yum.repos.d/site.repo").write_text(
+        "[example]\nname=Example\nbaseurl=%s/thirdparty/9/x86_64/\ngpgcheck=0\n" % service.url)
+    is_done(host.dnf("makecache"))
+    others = caches(host)
+    assert {name.rpartition("-")[0] for name in others} >= {"baseos", "appstream", "example"}
+
+    register(host)
+    is_done(host.dnf("makecache"))
+    old = caches(host) - others
+    ours = {name for name in old if name.startswith("tuxcare-base-")}  # its address holds no token
+    assert {name.rpartition("-")[0] for name in old} >= {"baseos", "appstream", "tuxcare-esu"}
+    service.order(Fault(Status(403), path="*repomd.xml"))
+    assert host.dnf("tuxcare", "register", "--replace", env={"TUXCARE_LICENSE_KEY": ESU_KEY}).returncode == 1
+    service.cancel_faults()
+    assert caches(host) >= old
+    register(host, "--replace")
+    assert caches(host) == others | ours
+
+    is_done(host.dnf("makecache"))
+    assert len(caches(host) - others) == len(old)
+    is_done(host.dnf("-y", "tuxcare", "uninstall"))
+    assert caches(host) == others | ours

@@ -83,14 +83,16 @@ class Host:
 
     def dnf(
         self, *args: str, stdin: Optional[str] = None, env: Optional[Mapping[str, str]] = None,
-        user: Optional[str] = None, timeout: float = 120,
+        user: Optional[str] = None, timeout: float = 120, first: str = "",
     ) -> "subprocess.CompletedProcess[str]":
         """Runs dnf without a terminal; `env` adds to a small fixed environment, nothing of the caller's is seen.
 
+        `first` is what a shell does before it becomes dnf: `umask 0`, `exec >&-`.
         `user` is a name of the host's passwd file (`template.USER` is there); by --installroot the folders above the
         root have to let that user in. Raises subprocess.TimeoutExpired, with dnf and all its children killed.
         """
-        return namespace.run(self.dnf_command(*args, user=user), self._env(env, user), stdin, timeout)
+        shell = ["sh", "-c", first + '; exec "$@"', "sh"] if first else []
+        return namespace.run([*shell, *self.dnf_command(*args, user=user)], self._env(env, user), stdin, timeout)
 
     def run(
         self, argv: Sequence[str], stdin: Optional[str] = None, env: Optional[Mapping[str, str]] = None,

@@ -9,6 +9,7 @@ import datetime
 import importlib
 import logging
 import os
+import resource
 from typing import Any, Callable, Dict, Optional, Sequence
 
 import dnf.exceptions
@@ -38,6 +39,8 @@ class DnfVerb:
         self._failure: Optional[TuxcareError] = None
         self._caches: Optional[TokenCaches] = None
         _hide_secrets(dnf_cli)
+        # A core would have key and token in it, and may be anybody's to read.
+        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
         # Taken out of the environment at once: no program that is started later gets to see it.
         self._key = os.environ.pop('TUXCARE_LICENSE_KEY', None)
         given = {option.dest: getattr(opts, 'tuxcare_' + option.dest) for option in cli.all_options()}
