@@ -28,6 +28,9 @@ WRITE = re.compile(r"\d+ +(?:write|pwrite64|writev|sendto|sendmsg)\(\d+<([^>]*)>
 # The temporary files of the three that may hold a token: each becomes one of them by a rename.
 HOMES = {"/etc/dnf/.tuxcare-new-tuxcare_token", "/var/lib/tuxcare/.tuxcare-new-seat.json",
          "/var/lib/tuxcare/journal.new/.tuxcare-new-operation.json", "/var/lib/tuxcare/journal/.tuxcare-new-operation.json"}
+# What the user has in the environment, and the programs that are started by us and not by rpm: they get nothing of it.
+USERS = {"LD_LIBRARY_PATH": "/nonexistent", "GNUPGHOME": "/nonexistent", "BASH_ENV": "/nonexistent"}
+OURS = re.compile(r'execve\("[^"]*/(gpg|grubby|fips-mode-setup)"')
 NOT_ON_DISK = ("dev", "proc", "sys")
 
 
@@ -43,7 +46,12 @@ class Life:
         self.own: List[str] = []  # files of the administrator's that have a key in them
         self.files: Set[str] = set()
         self.written: Set[str] = set()
+        self.programs: Set[str] = set()
         self.lines = self.children = self.writes = 0
+
+    @staticmethod
+    def _env(key: Optional[str]) -> Dict[str, str]:
+        return {**USERS, **({"TUXCARE_LICENSE_KEY": key} if key else {})}
 
     def _touched(self, name: str) -> Path:
         path = self._host.root / name
@@ -55,8 +63,7 @@ class Life:
         """One command and what it said; afterwards a token may be in `homes` alone."""
         if fault:
             self._service.order(fault)
-        env = {"TUXCARE_LICENSE_KEY": key} if key else None
-        done = self._host.run([*STRACE, "dnf", "-d10", "-y", "--setopt=retries=1", *words], stdin=stdin, env=env)
+        done = self._host.run([*STRACE, "dnf", "-d10", "-y", "--setopt=retries=1", *words], stdin=stdin, env=self._env(key))
         self._service.cancel_faults()
         assert done.returncode == status, done.stdout + done.stderr
         self._look(done.stdout + done.stderr, homes)
@@ -66,8 +73,7 @@ class Life:
         """One command that dies when the service has done what `path` asks, and before its answer."""
         hold = Hold()
         self._service.order(Fault(hold, path=path, times=1))
-        env = {"TUXCARE_LICENSE_KEY": key} if key else None
-        process = self._host.start([*STRACE, "dnf", "-d10", "-y", *words], env=env)
+        process = self._host.start([*STRACE, "dnf", "-d10", "-y", *words], env=self._env(key))
         try:
             assert hold.reached.wait(60)
             os.killpg(process.pid, signal.SIGKILL)
@@ -93,6 +99,10 @@ class Life:
         """The first is dnf, which was given the key."""
         for line in lines[1:]:
             assert self._found(line) == set(), line
+            ours = OURS.search(line)
+            if ours:
+                self.programs.add(ours.group(1))
+                assert [name for name in USERS if '"%s=' % name in line] == [], line
         self.children += len(lines) - 1
 
     def _look_at_writes(self, lines: List[str]) -> None:
@@ -179,6 +189,7 @@ def test_a_whole_life(life: Life, slash_host: Host) -> None:
     life.dnf("tuxcare", "recover")
     life.dnf("repolist", "--all")
 
-    assert life.written == HOMES  # so the search finds what is there
+    # So the search finds what is there.
+    assert life.written == HOMES and life.programs == {"gpg", "grubby", "fips-mode-setup"}
     print("%d files, %d lines printed, %d processes and %d writes searched: 0 found" % (
         len(life.files), life.lines, life.children, life.writes))
