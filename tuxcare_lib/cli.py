@@ -68,6 +68,7 @@ VERBS: Tuple[Verb, ...] = (
 # Beside numbers (of releases, of dnf's options), the only words that follow `tuxcare`.
 _PLAIN = r'({}|[0-9]{{1,2}}(\.[0-9]{{1,2}})?)\Z'.format('|'.join({name for verb in VERBS for name in (verb.name,) + verb.words}))
 _KEY_FLAGS = ('-l', '--license-key')
+_FILE_FLAG = '--license-key-'  # as far as it may be abbreviated
 HIDDEN = '(hidden)'
 
 _COMMON = '''dnf's own options (-y, --assumeno, -q, --installroot DIR, --setopt) keep their meaning; man dnf has them all.'''
@@ -190,12 +191,12 @@ def masked(arguments: Sequence[str]) -> List[str]:
     """A raw command line, without the name of the program, that shows no licence key.
 
     The values of -l and --license-key are hidden, however they are joined, bundled (-yl KEY) or abbreviated, and every word
-    behind `tuxcare` that is none of ours: a key is put there by mistake, or by an alias.
+    behind `tuxcare` that is none of ours: a key is put there by mistake.
     """
     found = list(arguments)
     behind, expected = False, ''
     for position, word in enumerate(arguments):
-        name, joined, _ = word.partition('=')
+        name, joined, value = word.partition('=')
         option, expected = expected, ''
         if option in _KEY_FLAGS:
             found[position] = HIDDEN
@@ -204,17 +205,22 @@ def masked(arguments: Sequence[str]) -> List[str]:
             found[position] = name + joined + HIDDEN if joined else word
         elif word.startswith('--'):
             expected = '' if joined else word
+            if joined and name.startswith(_FILE_FLAG) and '/' not in value:
+                found[position] = name + joined + HIDDEN
         elif word.startswith('-') and 'l' in word:
-            head, _, value = word.partition('l')
-            expected = '' if value else _KEY_FLAGS[0]
-            found[position] = head + 'l' + HIDDEN if value else word
-        elif behind and not word.startswith('-') and not _takes_value(option) and not re.match(_PLAIN, word, re.A):
+            head, _, rest = word.partition('l')
+            expected = '' if rest else _KEY_FLAGS[0]
+            found[position] = head + 'l' + HIDDEN if rest else word
+        elif behind and not word.startswith('-') and not _is_value(word, option) and not re.match(_PLAIN, word, re.A):
             found[position] = HIDDEN
         behind = behind or word == 'tuxcare'
     return found
 
 
-def _takes_value(option: str) -> bool:
+def _is_value(word: str, option: str) -> bool:
+    """Whether an option of ours takes the word. A file of the key that is in no folder is rather the key itself."""
+    if option.startswith(_FILE_FLAG) and '/' not in word:
+        return False
     return len(option) > 2 and any(known.metavar and known.flags[-1].startswith(option) for known in all_options())
 
 

@@ -164,6 +164,7 @@ def test_a_whole_life(life: Life, slash_host: Host) -> None:
     life.dnf(*register, "--license-key=" + ESU_KEY, status=1, fault=Fault(Body(b"<html>"), path="*/RPM-GPG-KEY-TuxCare"))
     assert "takes no further word" in life.dnf(*register, ESU_KEY, status=1)
     assert '"code": "usage"' in life.dnf(*register, "--json", ESU_KEY, status=1)
+    assert "read from that file" in life.dnf(*register, "--license-key-file", ESU_KEY, status=1)
     assert "no such verb" in life.dnf("tuxcare", ESU_KEY, status=1)
     assert "No such command: (hidden)" in life.dnf("-l", ESU_KEY, *register, status=1)
     assert "broke off" in life.dnf("enrol", status=1, fault=Fault(CutBefore(), path=PROBE))

@@ -149,9 +149,11 @@ SECRETS = [
     ('-qyl', 'SECRET'),
     ('-qyl=SECRET',),
 ]
+# The key where its file is to be named.
+FILES = [('--license-key-file', 'SECRET'), ('--license-key-file=SECRET',), ('--license-key-f', 'SECRET')]
 
 
-@pytest.mark.parametrize('words', SECRETS, ids=' '.join)
+@pytest.mark.parametrize('words', SECRETS + FILES, ids=' '.join)
 def test_a_key_is_found_however_it_is_joined_or_abbreviated(words: Tuple[str, ...]) -> None:
     """What is found is replaced in dnf's log, which has the raw command line (FACTS 7), a mistaken one too."""
     arguments = ['tuxcare', 'register', *words, '--fips']

@@ -295,8 +295,9 @@ def _key_file(context: Context, path: str) -> bytes:
             return stream.read(_GREATEST_KEY_FILE + 1)
     except (OSError, ValueError) as error:
         reason = os.strerror(error.errno or 0) if isinstance(error, OSError) else 'not a file name'
-        raise LicenceKeyError('The licence key cannot be read from {}: {}.'.format(path, reason),
-                              'Name a file that holds the key alone.')
+    # Out here, so that no log has the exception's words: somebody gives the key in the place of its file.
+    raise LicenceKeyError('The licence key cannot be read from {}: {}.'.format(path if '/' in path else 'that file', reason),
+                          'Name a file that holds the key alone.')
 
 
 def _decoded(data: bytes) -> str:
