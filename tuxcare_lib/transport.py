@@ -25,6 +25,9 @@ _AGAIN = (429, 502, 503, 504)
 # "Not now": the service says that it did nothing, so that even a registration may be sent again.
 _PUT_OFF = (429, 503)
 _LONGEST_WAIT = 120
+# Seconds within which a request that was put off is sent again; the last window goes for all further ones. They grow fast, so
+# that a fleet fits into one of them; they do not overlap, so that who was put off again comes when that crowd is through.
+_WINDOWS = ((0, 5), (5, 20), (20, 80))
 _PATIENCE = 2
 
 
@@ -43,13 +46,15 @@ class Network(NamedTuple):
 
 
 class Transport:
-    """Sends requests. `sleep` is an argument so that time can be the test's own; `say` is told of waiting."""
+    """Sends requests. `sleep` and `jitter` are arguments so that time and chance can be the test's; `say` is told of waiting."""
 
     def __init__(self, network: Network, sleep: Callable[[float], None] = time.sleep,
-                 say: Callable[[str], None] = lambda line: None) -> None:
+                 say: Callable[[str], None] = lambda line: None,
+                 jitter: Callable[[float, float], float] = random.uniform) -> None:
         self._network = network
         self._sleep = sleep
         self._say = say
+        self._jitter = jitter
         self._session = requests.Session()
         self._session.trust_env = False  # no proxy, no password, no certificates from the environment
         if not network.verify:  # who chose that was told by the caller; once for each request is noise
@@ -65,7 +70,7 @@ class Transport:
         """
         for attempt in range(self._network.retries + 1):
             last = attempt == self._network.retries
-            pause = random.uniform(0, min(8.0, 0.5 * 2 ** attempt))  # full jitter: a fleet must not come back as one
+            pause = self._jitter(0, min(8.0, 0.5 * 2 ** attempt))  # full jitter: a fleet must not come back as one
             try:
                 answer = self._once(request)
             except _NotSent as error:
@@ -77,19 +82,25 @@ class Transport:
             else:
                 if last or answer.status not in (_AGAIN if request.method == 'GET' else _PUT_OFF):
                     return Response(answer.status, answer.body)
-                pause += self._asked_for(answer, request)
+                if answer.status in _PUT_OFF or answer.retry_after:
+                    pause = self._put_off(answer, request, attempt)
             self._sleep(pause)
         raise AssertionError('unreachable')
 
-    def _asked_for(self, answer: '_Answer', request: Request) -> int:
-        """The seconds of a Retry-After. Raises ServiceError where that is longer than anybody waits at a terminal."""
-        seconds = _seconds(answer.retry_after)
-        if seconds > _LONGEST_WAIT:
+    def _put_off(self, answer: '_Answer', request: Request, attempt: int) -> float:
+        """The seconds until it is sent again: those of a Retry-After, which a whole fleet may have got, and some of the window.
+
+        Raises ServiceError where the server asks for more than anybody waits at a terminal.
+        """
+        asked = _seconds(answer.retry_after)
+        if asked > _LONGEST_WAIT:
             raise ServiceError('{} is busy and asks to come back in {} s: HTTP {}.'.format(
-                _host(request.url), seconds, answer.status), 'Try again then.', answer.status)
-        if seconds > _PATIENCE:
-            self._say('{} is busy; waiting for {} s as it asks.'.format(_host(request.url), seconds))
-        return seconds
+                _host(request.url), asked, answer.status), 'Try again then.', answer.status)
+        pause = asked + self._jitter(*_WINDOWS[min(attempt, len(_WINDOWS) - 1)])
+        if pause > _PATIENCE:
+            self._say('{} is busy: HTTP {}. Trying again in {:.0f} s ({} of {}).'.format(
+                _host(request.url), answer.status, pause, attempt + 1, self._network.retries))
+        return pause
 
     def _once(self, request: Request) -> '_Answer':
         url = request.url

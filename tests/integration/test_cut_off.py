@@ -8,7 +8,7 @@ from typing import Iterator, Optional
 
 import pytest
 
-from tests.integration.outcome import document, is_done, refused, register
+from tests.integration.outcome import add_settings, document, is_done, refused, register
 from tests.sandbox.faults import CutBefore, Fault, Hold, Status
 from tests.sandbox.host import Host
 from tests.sandbox.licences import ESU_KEY, PLAIN_ESU_KEY
@@ -123,6 +123,7 @@ def test_recover_without_the_service(host: Host, service: Service) -> None:
 @pytest.mark.parametrize("service_is_there", [True, False], ids=["service", "no service"])
 def test_unregister_after_the_seat_is_back(host: Host, service: Service, service_is_there: bool) -> None:
     """The files were all changed before the service was asked: it is finished, and the dead token does not come back."""
+    add_settings(host, "retries = 0")
     before = host.snapshot()
     register(host)
     with cut_off(host, service, UNREGISTER, "unregister"):

@@ -3,12 +3,13 @@
 
 import contextlib
 import http.server
+import random
 import socket
 import threading
 import time
 import traceback
 from email.utils import formatdate
-from typing import Any, Callable, Dict, Iterator, List, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 import pytest
 
@@ -72,9 +73,13 @@ def dripping(head: bool) -> Answer:
     return answer
 
 
-def send(url: str, method: str = 'GET', retries: int = 3, **more: Any) -> Tuple[Response, Dict[str, List[Any]]]:
+def send(url: str, method: str = 'GET', retries: int = 3, chance: Optional[float] = None,
+         **more: Any) -> Tuple[Response, Dict[str, List[Any]]]:
+    """`chance` is where in its window each pause lies, 0 to 1; None leaves it to chance."""
     seen: Dict[str, List[Any]] = {'slept': [], 'said': []}
-    sender = Transport(Network(retries=retries, timeout=5, **more), sleep=seen['slept'].append, say=seen['said'].append)
+    jitter = random.uniform if chance is None else lambda least, most: least + chance * (most - least)
+    sender = Transport(Network(retries=retries, timeout=5, **more), sleep=seen['slept'].append, say=seen['said'].append,
+                       jitter=jitter)
     return sender.send(Request(method, url, 'try', {} if method == 'POST' else None)), seen
 
 
@@ -120,21 +125,44 @@ def test_it_gives_up() -> None:
     assert response.status == 503 and len(asked) == 3 and len(seen['slept']) == 2
 
 
-@pytest.mark.parametrize('value, least, most', [
-    ('7', 7, 7.5), ('0', 0, 0.5), ('', 0, 0.5), ('soon', 0, 0.5), ('-5', 0, 0.5),
-    ('Wed, 21 Oct 2015 07:28:00 GMT', 0, 0.5), ('99999999999999999999', 0, 0.5),
+@pytest.mark.parametrize('value, least', [
+    ('7', 7), ('0', 0), ('', 0), ('soon', 0), ('-5', 0), ('Wed, 21 Oct 2015 07:28:00 GMT', 0), ('99999999999999999999', 0),
 ])
-def test_retry_after_is_obeyed(value: str, least: float, most: float) -> None:
+@pytest.mark.parametrize('chance', [0.0, 0.5, 1.0])
+def test_retry_after_is_obeyed(value: str, least: float, chance: float) -> None:
+    """Never earlier; and within five seconds, not all at once."""
     with serving(status(429, Retry_After=value), status(200)) as (url, _):
-        response, seen = send(url, 'POST')
-    assert response.status == 200 and least <= seen['slept'][0] <= most
-    assert bool(seen['said']) == (least > 2)
+        response, seen = send(url, 'POST', chance=chance)
+    assert response.status == 200 and seen['slept'] == [least + 5 * chance]
+    host = url.split('/')[2]
+    told = '{} is busy: HTTP 429. Trying again in {:.0f} s (1 of 3).'.format(host, least + 5 * chance)
+    assert seen['said'] == ([told] if least + 5 * chance > 2 else [])
+
+
+@pytest.mark.parametrize('method, code, headers, windows', [
+    ('POST', 429, {}, [(0, 5), (5, 20), (20, 80), (20, 80)]),
+    ('GET', 503, {}, [(0, 5), (5, 20), (20, 80), (20, 80)]),
+    ('GET', 502, {'Retry_After': '0'}, [(0, 5), (5, 20), (20, 80), (20, 80)]),
+    ('GET', 502, {}, [(0, 0.5), (0, 1), (0, 2), (0, 4)]),
+])
+def test_who_is_put_off_waits_longer_than_who_met_a_failure(
+        method: str, code: int, headers: Dict[str, str], windows: List[Tuple[float, float]]) -> None:
+    for end, chance in enumerate((0.0, 1.0)):
+        with serving(status(code, **headers)) as (url, _):
+            response, seen = send(url, method, retries=4, chance=chance)
+        assert response.status == code and seen['slept'] == [window[end] for window in windows]
+
+
+def test_chance_is_not_always_the_same() -> None:
+    with serving(status(429)) as (url, _):
+        waits = [send(url, 'POST', retries=2)[1]['slept'] for _ in range(2)]
+    assert waits[0] != waits[1]
 
 
 def test_retry_after_as_a_date() -> None:
     with serving(status(503, Retry_After=formatdate(time.time() + 60, usegmt=True)), status(200)) as (url, _):
         _, seen = send(url)
-    assert 57 <= seen['slept'][0] <= 60.5
+    assert 57 <= seen['slept'][0] <= 65
 
 
 def test_nobody_waits_for_an_hour() -> None:
