@@ -9,7 +9,7 @@ from typing import List, Tuple
 
 from tests.bench.site import INTERPRETER, Site
 
-__all__ = ["described"]
+__all__ = ["described", "here"]
 
 _VERSIONS = "import platform, dnf, hawkey, rpm; print(platform.python_version(), dnf.VERSION, hawkey.VERSION, rpm.__version__)"
 
@@ -17,11 +17,15 @@ _VERSIONS = "import platform, dnf, hawkey, rpm; print(platform.python_version(),
 def described(site: Site) -> List[Tuple[str, str]]:
     """Names and values, in the order in which they are shown."""
     python, dnf, libdnf, rpm = site.host.run([*INTERPRETER, "-c", _VERSIONS]).stdout.split()
+    return [*here(), ("Python", python), ("dnf", dnf), ("libdnf", libdnf), ("rpm", rpm)]
+
+
+def here() -> List[Tuple[str, str]]:
+    """Of the machine alone."""
     return [
         ("date", datetime.date.today().isoformat()),
         ("processor", "%s, %d cores" % (_processor(), os.cpu_count() or 1)),
         ("kernel", platform.release()),
-        ("Python", python), ("dnf", dnf), ("libdnf", libdnf), ("rpm", rpm),
     ]
 
 
