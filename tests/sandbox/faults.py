@@ -11,6 +11,7 @@ A further misbehaviour is one more small class here.
 import fnmatch
 import json
 import threading
+import time
 from dataclasses import replace
 from typing import Any, Dict, List, Optional
 
@@ -32,6 +33,7 @@ __all__ = [
     "Oversized",
     "Redirect",
     "Status",
+    "Throttle",
     "Truncated",
 ]
 
@@ -62,6 +64,29 @@ class Body(Status):
 
     def __init__(self, body: bytes, content_type: str = "text/html", status: int = 200) -> None:
         super().__init__(status, {"Content-Type": content_type}, body)
+
+
+class Throttle(Status):
+    """Lets `most` requests through in each second, counted from the first one on, and puts off the rest with 429.
+
+    `second` is how long one lasts: the clock of a limiter can go slower than the machine's.
+    """
+
+    def __init__(self, most: int, headers: Optional[Dict[str, str]] = None, second: float = 1.0) -> None:
+        super().__init__(429, headers)
+        self._most = most
+        self._second = second
+        self._began: Optional[float] = None
+        self._asked: Dict[int, int] = {}
+        self._lock = threading.Lock()
+
+    def instead(self) -> Optional[Answer]:
+        with self._lock:
+            now = time.monotonic()
+            self._began = now if self._began is None else self._began
+            second = int((now - self._began) / self._second)
+            self._asked[second] = self._asked.get(second, 0) + 1
+            return None if self._asked[second] <= self._most else super().instead()
 
 
 class Json(Misbehaviour):

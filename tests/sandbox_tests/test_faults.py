@@ -25,6 +25,16 @@ def test_a_status_comes_as_often_as_ordered_and_takes_no_seat(service: Service) 
     assert fault.used == 2
 
 
+def test_a_throttle_lets_so_many_through_in_each_second(service: Service) -> None:
+    service.order(Fault(faults.Throttle(2, {"Retry-After": "1"}, second=1.5), path="*/register"))
+    before = len(service.licences.seats())
+    replies = [post(service, REGISTER, key=licences.ESU_KEY, host_name="x%d" % number) for number in range(4)]
+    assert [reply.status for reply in replies] == [200, 200, 429, 429] and replies[3].headers["Retry-After"] == "1"
+    time.sleep(1.5)
+    assert post(service, REGISTER, key=licences.ESU_KEY, host_name="x").status == 200
+    assert len(service.licences.seats()) == before + 3
+
+
 def test_faults_are_cancelled_one_by_one_or_all(service: Service) -> None:
     one = service.order(Fault(faults.Status(500), path="/almalinux/*"))
     service.order(Fault(faults.Status(503), path="/thirdparty/*"))
