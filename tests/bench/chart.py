@@ -61,8 +61,9 @@ def _axis(rows: Sequence[Row], low: float) -> Axis:
 def _grid(axis: Axis, top: float, bottom: float) -> List[str]:
     parts = []
     for value in axis.ticks():
-        parts.append('<line class="grid" x1="%.1f" x2="%.1f" y1="%.1f" y2="%.1f"/>' % (axis.at(value), axis.at(value), top, bottom))
-        parts.append(text(axis.at(value), bottom + 13, axis.label(value), "tick", "middle"))
+        x = axis.at(value)
+        parts.append('<line class="grid" x1="%.1f" x2="%.1f" y1="%.1f" y2="%.1f"/>' % (x, x, top, bottom))
+        parts.append(text(x, bottom + 13, axis.label(value), "tick", "middle"))
     return parts
 
 

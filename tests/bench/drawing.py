@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the pictures in docs/ have in common: a card that can be read on light and dark pages, texts, and axes with round steps."""
+"""What the pictures in docs/ have in common: a card that can be read on light and dark pages, texts, axes with round steps."""
 
 import math
 from typing import List, NamedTuple, Sequence
