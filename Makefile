@@ -11,9 +11,11 @@ BENCH_ARGS ?=
 CRASH_ARGS ?=
 # Options of the soak: make soak SOAK_ARGS='--seed 7', or --help for all of them
 SOAK_ARGS ?=
+# Options of the fleet: make load LOAD_ARGS='--hosts 3000', or --help for all of them
+LOAD_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint unit pytest py36 sandbox bench bypasses errors crash soak rpm clean setup
+.PHONY: help demo test lint unit pytest py36 sandbox bench bypasses errors crash soak load rpm clean setup
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -48,6 +50,9 @@ crash: setup ## every changing verb dies, and is refused, at each of its system 
 
 soak: setup ## 200 random sequences of verbs, edits, other commands, kills and server faults, in some twenty minutes
 	@$(PYTHON) -m tests.soak $(SOAK_ARGS)
+
+load: setup ## a thousand hosts register at once with a service that throttles, in some ten minutes; writes docs/load.md and docs/load.svg
+	@$(PYTHON) -m tests.load $(LOAD_ARGS)
 
 rpm: setup ## build/rpm/…/dnf-plugin-tuxcare-….rpm
 	@scripts/build-rpm
