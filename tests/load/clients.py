@@ -7,6 +7,7 @@ The first line of standard input is a plan (a `Plan` as JSON). When all hosts ar
 them go. At the end a line of JSON: the name of each host with its error, or an empty text.
 """
 
+import functools
 import json
 import random
 import sys
@@ -43,13 +44,12 @@ class Plan(NamedTuple):
 class Host:
     """A root of its own with an operating system's files, and its own way to the service."""
 
-    def __init__(self, plan: Plan, name: str) -> None:
-        self._name = name
+    def __init__(self, plan: Plan, settings: Settings, name: str) -> None:
         self._key = licence.parse(plan.key)
         self._console = Console(_nobody, _nobody)
         self._root = samples.almalinux(Path(plan.folder) / name, files={"/etc/hostname": name + "\n"})
-        self._enquiry = _enquiry(self._root, _settings(plan), self._key)
-        network = Network(ca_file=plan.ca_file, timeout=self._enquiry.settings.timeout, retries=self._enquiry.settings.retries)
+        self._enquiry = _enquiry(self._root, settings, self._key)
+        network = Network(ca_file=plan.ca_file, timeout=settings.timeout, retries=settings.retries)
         self._transport = Transport(network, sleep=lambda seconds: time.sleep(seconds * plan.second), jitter=_jitter(plan, name))
 
     def register(self) -> str:
@@ -65,8 +65,11 @@ class Host:
         return "" if kept and kept.token and kept.token.secret == outcome.token.secret else "the token is not kept"
 
 
+_catalogue = functools.lru_cache()(samples.catalogue)
+
+
 def _enquiry(root: Root, settings: Settings, key: LicenceKey) -> Enquiry:
-    facts, catalogue = samples.gather(root), samples.catalogue()
+    facts, catalogue = samples.gather(root), _catalogue()
     host = planner.check_host(facts, catalogue, samples.NO_WISH)
     trees = planner.check_repositories(facts, catalogue, host.family)
     hinted = licence.hinted_product(key, catalogue.products.values())
@@ -89,7 +92,8 @@ def _nobody(line: str) -> None:
 
 def main() -> None:
     plan = Plan(**json.loads(sys.stdin.readline()))
-    hosts = {name: Host(plan, name) for name in plan.names}
+    settings = _settings(plan)
+    hosts = {name: Host(plan, settings, name) for name in plan.names}
     errors = dict.fromkeys(hosts, "it ended without a word")
     go = threading.Event()
 
