@@ -52,7 +52,7 @@ def _row(cells: Sequence[str]) -> str:
 _DOCUMENT = """\
 # A fleet registers at once
 
-Written by `make load`, which measures it anew and ends with 1 where it does not hold. A small sample of it is part of `make test`.
+Written by `make load`, which measures it anew and ends with 1 where it does not hold. A sample of it is part of `make test`.
 
 {hosts} hosts register at the same moment with a service that lets {limit} registrations through in a second and answers the
 rest with 429. All have to be registered in the end, none with two seats, and after the first second no second may bring the
@@ -68,12 +68,12 @@ four times and ended with "The service is busy". That column is not held to anyt
 
 ## What this means for a kickstart
 
-- {hosts} hosts that are installed at the same time can register in their `%post` without being staggered. At {limit} in a
-  second the service needs {best:.0f} seconds for them whatever they do. Half of them are through after {worst.half:.0f}
-  seconds, the last after {worst.last:.0f}.
+- {hosts} hosts that are installed at the same time can register without being staggered. At {limit} in a second the service
+  needs {best:.0f} seconds for them whatever they do. Half of them are through after {worst.half:.0f} seconds, the last after
+  {worst.last:.0f}.
 - A host that waits says so: `… is busy: HTTP 429. Trying again in 12 s (2 of 3).` Nothing on it has changed by then.
-- With `retries = 3` a host waits 105 seconds at most, beside what the service asks for. If it is put off once more, it ends with 1
-  and has taken no seat: the same command can be run again.
+- With `retries = 3` a host waits 105 seconds at most, beside what the service asks for. If it is put off once more, it ends
+  with 1 and has taken no seat: the same command can be run again.
 - A larger fleet, or a smaller limit, wants a larger `retries` in [tuxcare.conf](configuration.md). Each one more is a chance
   within another 20 to 80 seconds.
 - A key needs as many seats as there are hosts; here it had not one more.
