@@ -16,6 +16,7 @@
     │   └── EntitlementError         the key is for something else
     ├── SigningKeyError              the signing key is not the configured one
     ├── CommandError                 a program of the system (grubby, fips-mode-setup) failed
+    ├── PreflightError               something stands in the way of FIPS mode: nothing was begun
     ├── PinError                     a transaction would take the host past its pin
     ├── NotRegisteredError           exit status 3
     ├── LockedError                  exit status 200, as dnf's own lock
@@ -24,7 +25,7 @@
 Each has a stable `code` for programs, an exit `status` (DESIGN 3), one line for people, and a `remedy`.
 """
 
-from typing import List, NamedTuple, Optional
+from typing import List, NamedTuple, Optional, Sequence
 
 
 class Problem(NamedTuple):
@@ -39,11 +40,22 @@ class Problem(NamedTuple):
         return '{}: {}'.format(place, self.text)
 
 
+class Check(NamedTuple):
+    """One thing that a look ahead found. `level` is 'blocks' or 'warns'; `code` is for programs (docs/fips.md)."""
+
+    code: str
+    level: str
+    text: str
+    remedy: str
+
+
 class TuxcareError(Exception):
     """The root of the tree. `str()` is the one line that a user reads, the remedy included."""
 
     code = 'error'
     status = 1
+    # What a look ahead had found when it happened.
+    checks: Sequence[Check] = ()
 
     def __init__(self, message: str, remedy: str = '') -> None:
         super().__init__(message)
@@ -156,6 +168,12 @@ class CommandError(TuxcareError):
     """A program of the system failed."""
 
     code = 'command'
+
+
+class PreflightError(TuxcareError):
+    """Something that FIPS mode would fail of, found before anything was begun; `checks` has all that was found."""
+
+    code = 'preflight'
 
 
 class PinError(TuxcareError):

@@ -22,6 +22,7 @@ CLOSES = ('A host that has left {} cannot come to {} any more without a reinstal
           'once `dnf upgrade` has run, a move to {} cannot be undone.')
 FIPS_LOOSE = ('FIPS mode stays on, and nothing holds the validated packages any more; '
               '`dnf tuxcare uninstall` is the clean way out.')
+FIPS_WARNED = 'FIPS mode may not go well with what is told above. Go on?'
 SEAT_RETURNED = 'The seat was given back.'
 SEAT_TAKEN = 'The seat may still be taken at the service; the vendor can free it.'
 SEAT_UNKNOWN = 'A seat may be taken; `dnf tuxcare register` with the same key asks for it again, under the same name.'

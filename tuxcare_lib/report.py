@@ -5,7 +5,7 @@ import json
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from tuxcare_lib import messages, planner
-from tuxcare_lib.errors import ConfigurationError, ConflictError, TuxcareError
+from tuxcare_lib.errors import Check, ConfigurationError, ConflictError, TuxcareError
 from tuxcare_lib.model import Change, Plan, Report
 
 # Grows by addition only; docs/json.md describes it.
@@ -25,7 +25,19 @@ def error_document(error: TuxcareError, verb: str) -> Dict[str, Any]:
         document['error']['problems'] = [problem._asdict() for problem in error.problems]
     if isinstance(error, ConflictError):
         document['error']['diff'] = error.diff
+    if error.checks:
+        document['checks'] = check_documents(error.checks)
     return document
+
+
+def check_documents(found: Sequence[Check]) -> List[Dict[str, str]]:
+    """What a look ahead found, for programs."""
+    return [dict(check._asdict()) for check in found]
+
+
+def check_lines(found: Sequence[Check]) -> Tuple[str, ...]:
+    """The same for people: level, what, and below it the remedy; nothing where nothing was found."""
+    return table([(check.level, '{}\n{}'.format(check.text, check.remedy)) for check in found]) if found else ()
 
 
 def plan_report(verb: str, plan: Plan) -> Report:

@@ -116,6 +116,21 @@ class Root:
         finally:
             os.close(fd)
 
+    def beginning(self, path: str, size: int) -> bytes:
+        """The first bytes of a file or a device, at most `size`; empty where there is none. Raises FileSystemError."""
+        try:
+            fd = os.open(self.real(path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except (FileNotFoundError, NotADirectoryError):
+            return b''
+        except OSError as error:
+            raise _failed('read', path, error)
+        try:
+            return os.read(fd, size)
+        except OSError as error:
+            raise _failed('read', path, error)
+        finally:
+            os.close(fd)
+
     def write(self, path: str, image: Image) -> None:
         """Put a file in place, whole: temporary file, fsync, rename, fsync of the folder. A link stays, its target changes."""
         target = self.resolve(path)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """rpm: the database below a root (which packages, which signing keys), and what a package file says of itself."""
 
-from typing import Iterable, List, NamedTuple, Tuple
+from typing import Callable, Iterable, List, NamedTuple, Tuple
 
 import rpm
 
@@ -35,6 +35,24 @@ def installed(root: Root, names: Iterable[str]) -> List[Package]:
 def everything(root: Root) -> List[Package]:
     """All installed packages, signing keys left out."""
     return [_package(header) for header in rpm.TransactionSet(root.path).dbMatch() if header['name'] != 'gpg-pubkey']
+
+
+class Contents(NamedTuple):
+    """An installed package with the names of what it requires, and its files."""
+
+    package: Package
+    requires: Tuple[str, ...]
+    files: Tuple[str, ...]
+
+
+def contents(root: Root, wanted: Callable[[Package], bool]) -> List[Contents]:
+    """The installed packages that are wanted; only their lists of files and requirements are read."""
+    found = []
+    for header in rpm.TransactionSet(root.path).dbMatch():
+        package = _package(header)
+        if package.name != 'gpg-pubkey' and wanted(package):
+            found.append(Contents(package, tuple(header['requirename']), tuple(header['filenames'])))
+    return found
 
 
 class PackageFile(NamedTuple):

@@ -12,12 +12,12 @@ from tests.unit.samples import PROJECT
 # Lowest first. A module imports modules of lower layers only; a new module has to be given its place here.
 LAYERS = (
     ('__init__', 'messages', 'errors', 'model'),
-    ('inifile', 'images', 'licence', 'rootfs', 'pin', 'cli', 'console', 'transport', 'keyring'),
-    ('host', 'schema', 'repofile', 'rpmdb', 'lock', 'witness'),
+    ('inifile', 'images', 'licence', 'luks', 'ssh', 'rootfs', 'pin', 'cli', 'console', 'transport', 'keyring'),
+    ('host', 'schema', 'repofile', 'rpmdb', 'lock', 'witness', 'preflight'),
     ('catalogue', 'settings', 'registration', 'seat', 'sealing'),
     ('policy', 'enrolment', 'facts', 'fips', 'configuration'),
     ('planner', 'executor'),
-    ('report', 'boot', 'restoration'),
+    ('report', 'boot', 'restoration', 'circumstances'),
     ('journal',),
     ('commands',),
     ('commands.check', 'commands.seal'),
@@ -31,7 +31,7 @@ LAYERS = (
 )
 LAYER = {name: number for number, layer in enumerate(LAYERS) for name in layer}
 PURE = ('model', 'inifile', 'repofile', 'pin', 'planner', 'restoration', 'enrolment', 'fips', 'sealing',
-        'cli', 'catalogue', 'schema', 'settings', 'policy',
+        'preflight', 'luks', 'ssh', 'cli', 'catalogue', 'schema', 'settings', 'policy',
         'licence', 'registration', 'report', 'host', 'images', 'messages', 'errors')
 WORLD = {'os', 'io', 'subprocess', 'socket', 'requests', 'dnf', 'rpm', 'gnupg', 'tempfile', 'pathlib', 'shutil', 'sys',
          'time', 'datetime', 'random', 'platform', 'libdnf', 'hawkey', 'glob', 'logging'}

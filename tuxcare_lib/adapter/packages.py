@@ -2,7 +2,8 @@
 """Packages by dnf's own transaction: it resolves, shows, asks, downloads and runs it, within an operation of the journal."""
 
 import logging
-from typing import Any, Callable, Iterable, List, Optional, Sequence
+import os
+from typing import Any, Callable, Iterable, List, Optional, Sequence, Tuple
 
 import dnf
 import dnf.cli
@@ -113,6 +114,12 @@ class Transaction:
         install = {str(item.pkg) for item in items if item.action in actions.FORWARD_ACTIONS}
         erase = {str(item.pkg) for item in items if item.action in actions.BACKWARD_ACTIONS}
         return Work(tuple(sorted(install - erase)), tuple(sorted(erase - install)))
+
+    def sizes(self) -> Tuple[int, int]:
+        """Bytes to download (what lies in the cache already is not), and bytes of what is installed."""
+        packages = [item.pkg for item in self._base.transaction or () if item.action in dnf.transaction.FORWARD_ACTIONS]
+        download = sum(package.downloadsize for package in packages if not os.path.exists(package.localPkg()))
+        return download, sum(package.installsize for package in packages)
 
     def lines(self) -> List[str]:
         """The plan, one line a package; what an upgrade replaces is not a line of its own."""

@@ -14,13 +14,13 @@ from typing import Any, Callable, Dict, Optional, Sequence
 
 import dnf.exceptions
 
-from tuxcare_lib import boot, cli, configuration, journal, lock
+from tuxcare_lib import boot, circumstances, cli, configuration, journal, lock, preflight
 from tuxcare_lib.adapter.cache import TokenCaches
 from tuxcare_lib.adapter.output import Output
 from tuxcare_lib.adapter.packages import Operation, Transaction
 from tuxcare_lib.commands import UNINSTALL, Context, exclusive, fips, interruptible, no_copy, recover, recover_first, uninstall
 from tuxcare_lib.console import Console
-from tuxcare_lib.errors import CommandError, DeclinedError, RecoveryError, TuxcareError, UsageError
+from tuxcare_lib.errors import Check, CommandError, DeclinedError, RecoveryError, TuxcareError, UsageError
 from tuxcare_lib.model import Report, Request, Response, Work
 from tuxcare_lib.rootfs import Root
 from tuxcare_lib.settings import Settings
@@ -38,6 +38,7 @@ class DnfVerb:
         self._has_sack = False
         self._failure: Optional[TuxcareError] = None
         self._caches: Optional[TokenCaches] = None
+        self._checks: Sequence[Check] = ()
         _hide_secrets(dnf_cli)
         # A core would have key and token in it, and may be anybody's to read.
         resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
@@ -118,18 +119,33 @@ class DnfVerb:
         context = self._context()
         if self._options.flag('dry_run'):
             prepared = fips.prepare(context)
-            transaction = self._planned(prepared.missing)
-            self._present(fips.dry_run(context, prepared, transaction.lines()))
+            transaction = self._checked(context, prepared)
+            self._present(fips.dry_run(context, prepared, transaction.lines(), self._checks))
             return
         with exclusive(context):
             prepared = fips.prepare(context)
             done: Sequence[Any] = ()
             if not prepared.is_done:
-                transaction = self._planned(prepared.missing)
+                transaction = self._checked(context, prepared)
+                fips.consent(context, self._checks)
                 work = fips.work(prepared, transaction.work())
                 done = Operation(context, 'dnf tuxcare fips enable', fips.changes(context, prepared), work).carry_out(transaction)
-            report = fips.report(context, prepared, done)
+            report = fips.report(context, prepared, done, self._checks)
         self._present(report)
+
+    def _checked(self, context: Context, prepared: fips.Prepared) -> 'Transaction':
+        """The transaction, resolved, and in `_checks` what was found. Raises PreflightError, before dnf resolves if it can."""
+        if prepared.is_done:
+            return self._planned(())
+        here = circumstances.read(context.root, prepared.boot, prepared.wanted, context.catalogue)
+        self._checks = preflight.checks(here)
+        preflight.stop(self._checks)
+        transaction = self._planned(prepared.missing)
+        needs = fips.needs(context, prepared, self._base.conf.cachedir, *transaction.sizes())
+        self._checks = preflight.checks(here._replace(
+            planned=transaction.work().install, rooms=circumstances.rooms(needs)))
+        preflight.stop(self._checks)
+        return transaction
 
     def _planned(self, missing: Sequence[str]) -> 'Transaction':
         """The transaction that installs packages, resolved."""
@@ -242,6 +258,7 @@ class DnfVerb:
 
     def _refuse(self, error: TuxcareError) -> None:
         """An error with an exit status of its own; dnf's main() would turn every exception into 1."""
+        error.checks = error.checks or self._checks
         if error.status == 1:
             raise self._fatal(error)
         logger.critical('Error: %s', error)

@@ -4,11 +4,12 @@
 from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Sequence, Tuple
 
 from tuxcare_lib import boot, facts as gathering, fips, messages, planner
+from tuxcare_lib.circumstances import BOOT_SIZE
 from tuxcare_lib.commands import Context, intact
-from tuxcare_lib.errors import CommandError
+from tuxcare_lib.errors import Check, DeclinedError
 from tuxcare_lib.host import FIPS_STATE, Facts, Kept
 from tuxcare_lib.model import Boot, Change, PackageSet, Plan, Report, Work
-from tuxcare_lib.report import plan_report
+from tuxcare_lib.report import check_documents, check_lines, plan_report
 
 if TYPE_CHECKING:
     from tuxcare_lib import rpmdb
@@ -35,7 +36,7 @@ class Prepared(NamedTuple):
 
 
 def prepare(context: Context) -> Prepared:
-    """Read the host and choose the packages. Raises NotRegisteredError, HostError, CommandError; changes nothing."""
+    """Read the host and choose the packages. Raises NotRegisteredError or HostError; changes nothing."""
     from tuxcare_lib import rpmdb  # rpm: not for verbs that need no packages
     facts = gathering.gather(context.root, context.architecture)
     intact(facts)
@@ -45,9 +46,6 @@ def prepare(context: Context) -> Prepared:
     specs = fips.specs(wanted, {(package.name, package.architecture) for package in found})
     missing = tuple(spec for spec in specs if not any(_satisfies(package, spec) for package in found))
     state = boot.read(context.root)
-    if not state.default_kernel:
-        raise CommandError('The boot loader cannot be read: grubby names no default kernel.',
-                           'FIPS mode needs a host that boots by itself; install grubby, or run this outside a container.')
     return Prepared(facts, state, fips.remembered(context.root.read(FIPS_STATE)) is not None, wanted, specs, missing,
                     fips.commands(fips.kernel_image(wanted), state))
 
@@ -65,10 +63,26 @@ def _satisfies(package: 'rpmdb.Package', spec: str) -> bool:
     return rpmdb.compare(have, wanted) >= 0
 
 
-def dry_run(context: Context, prepared: Prepared, transaction: Sequence[str]) -> Report:
-    """The plan; `transaction` has the packages as dnf resolved them."""
-    return plan_report('fips enable', Plan(changes=tuple(changes(context, prepared)), packages=tuple(transaction),
+def needs(context: Context, prepared: Prepared, cache: str, download: int, installed: int) -> List[Tuple[str, str, int]]:
+    """The room that it takes, for `circumstances.rooms`: dnf's own figures, and /boot where the kernel comes anew."""
+    has_kernel = not any(fips.name_of(spec) == 'kernel' for spec in prepared.missing)
+    sizes = (('/usr', installed), ('/boot', 0 if has_kernel else BOOT_SIZE))
+    return [(path, context.root.real(path), size) for path, size in sizes] + [(cache, cache, download)]
+
+
+def consent(context: Context, found: Sequence[Check]) -> None:
+    """Show what the checks found, and ask whether to go on all the same. Raises DeclinedError."""
+    for line in check_lines(found):
+        context.console.warn(line)
+    if found and not context.console.ask(messages.FIPS_WARNED):
+        raise DeclinedError('Nothing was changed.')
+
+
+def dry_run(context: Context, prepared: Prepared, transaction: Sequence[str], found: Sequence[Check]) -> Report:
+    """What the checks found, and the plan; `transaction` has the packages as dnf resolved them."""
+    plan = plan_report('fips enable', Plan(changes=tuple(changes(context, prepared)), packages=tuple(transaction),
                                            commands=prepared.commands))
+    return plan._replace(lines=check_lines(found) + plan.lines, document=dict(plan.document, checks=check_documents(found)))
 
 
 def changes(context: Context, prepared: Prepared) -> List[Change]:
@@ -93,7 +107,7 @@ def _is_as_left(entry: Kept, change: Change) -> bool:
     return bool(entry.path == change.path and entry.after and change.before and entry.after.data == change.before.data)
 
 
-def report(context: Context, prepared: Prepared, done: Sequence[Tuple[str, ...]]) -> Report:
+def report(context: Context, prepared: Prepared, done: Sequence[Tuple[str, ...]], found: Sequence[Check]) -> Report:
     """What was done: `done` are the programs that were run."""
     state = boot.read(context.root)
     lines = ['The FIPS-validated packages are installed ({}).'.format(len(prepared.specs))]
@@ -104,5 +118,5 @@ def report(context: Context, prepared: Prepared, done: Sequence[Tuple[str, ...]]
         lines.append('FIPS mode is on.')
     document: Dict[str, Any] = {'command': 'fips enable', 'exit_status': 0, 'changed': bool(prepared.missing or done),
                 'packages': list(prepared.specs), 'installed': list(prepared.missing),
-                'commands': [list(command) for command in done], 'reboot': pending}
+                'commands': [list(command) for command in done], 'reboot': pending, 'checks': check_documents(found)}
     return Report(tuple(lines), document)

@@ -7,15 +7,15 @@ import sys
 from typing import List, Optional, Tuple
 
 from tuxcare_lib import (
-    boot, enrolment, executor, facts as gathering, fips, journal, licence, messages, planner, sealing, seat, witness)
+    boot, enrolment, executor, facts as gathering, fips, journal, licence, messages, planner, preflight, sealing, seat, witness)
 from tuxcare_lib.commands import Context, exclusive, intact, no_copy, seal
 from tuxcare_lib.enrolment import Enquiry, Enrolment
 from tuxcare_lib.errors import (
-    EntitlementError, FileSystemError, LicenceKeyError, RecoveryError, ServiceError, TuxcareError, UsageError)
+    Check, EntitlementError, FileSystemError, LicenceKeyError, RecoveryError, ServiceError, TuxcareError, UsageError)
 from tuxcare_lib.host import REGISTRATION, SEAT, TOKEN, Facts
 from tuxcare_lib.model import Change, Image, LicenceKey, Plan, Report, Token
 from tuxcare_lib.planner import Supported, Wish
-from tuxcare_lib.report import plan_report
+from tuxcare_lib.report import check_documents, check_lines, plan_report
 from tuxcare_lib.rootfs import Root
 from tuxcare_lib.seat import Owed
 from tuxcare_lib.settings import hosts_without_tls
@@ -69,6 +69,7 @@ def _register(context: Context, wish: Wish, key: LicenceKey) -> Report:
     sealed = sealing.parse(facts)
     if sealed and sealed.made_folder:
         facts = facts._replace(has_state_folder=False)  # it goes with what is registered now
+    preflight.stop(_fips_checks(context, facts, host))  # before a seat is taken
     with _Seat(context, enquiry, key) as kept:
         outcome = kept.enrol()
         changes = _settle(context, facts._replace(host_name=enquiry.host_name), host, outcome, kept.gone())
@@ -240,11 +241,23 @@ def _dry_run(context: Context, facts: Facts, wish: Wish, key: Optional[LicenceKe
     assumed = Enrolment(Token('TOKEN'), product, repositories, enquiry.trees, b'')
     changes = planner.registration_changes(facts, context.catalogue, context.settings, host, assumed, context.now(), True)
     packages, commands = _fips_plan(context, facts, host) if context.options.flag('fips') else ((), ())
+    found = _fips_checks(context, facts, host)
+    preflight.stop(found)
     title = context.catalogue.products[product].title
-    return plan_report('register', Plan(
+    plan = plan_report('register', Plan(
         requests=_requests(context, enquiry, repositories), changes=tuple(changes), packages=packages, commands=commands,
         notes=('The signing key is imported into the rpm database.',
                'Product assumed: {}; the service decides. Repositories that do not answer are left out.'.format(title))))
+    return plan._replace(lines=check_lines(found) + plan.lines, document=dict(plan.document, checks=check_documents(found)))
+
+
+def _fips_checks(context: Context, facts: Facts, host: Supported) -> Tuple[Check, ...]:
+    """What --fips would meet on this host, as far as it is known without the repositories."""
+    if not context.options.flag('fips'):
+        return ()
+    from tuxcare_lib import circumstances  # rpm: not without --fips
+    wanted = fips.set_for(context.catalogue, 'esu', host.family.id, host.pin, facts.architecture)
+    return preflight.checks(circumstances.read(context.root, boot.read(context.root), wanted, context.catalogue))
 
 
 def _fips_plan(context: Context, facts: Facts, host: Supported) -> Tuple[Tuple[str, ...], Tuple[Tuple[str, ...], ...]]:
