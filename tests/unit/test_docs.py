@@ -7,7 +7,7 @@ from typing import Any, Dict, Iterator, List, Set, Tuple, Type
 
 import pytest
 
-from tuxcare_lib import catalogue, cli, errors, host, pin, policy, settings
+from tuxcare_lib import catalogue, cli, errors, host, pin, policy, preflight, settings
 from tuxcare_lib.model import Release
 from tuxcare_lib.schema import Key
 
@@ -199,6 +199,11 @@ def test_every_code_of_a_finding() -> None:
         spelled = set(re.findall(r"(?:Finding|_lost)\('([a-z-]+)'", stream.read()))
     table = {code(row[0]) for row in rows(chapters(text('commands.md'))['status'].split('`status --check`')[1])}
     assert table == spelled and len(spelled) > 10
+
+
+def test_every_check_of_fips() -> None:
+    table = [(code(row[0]), row[1]) for row in rows(text('fips.md'))]
+    assert table == [(name, level) for name, level, _ in preflight.CHECKS]
 
 
 # --- files.md -----------------------------------------------------------------------------------------------------
