@@ -21,6 +21,8 @@ _CONTAINER_MARKS = ('/run/systemd/container', '/run/.containerenv', '/.dockerenv
 # Four bytes of attributes, then the variable: one byte (UEFI specification; the GUID is its global one).
 _SECURE_BOOT = '/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c'
 _SHIMS = ('shim-x64', 'shim-aa64')
+# Accounts and keys that are not this host's own: of a directory, of Kerberos.
+_OTHER_LOGINS = ('/etc/sssd/sssd.conf', '/etc/krb5.keytab')
 _NO_SHELLS = ('nologin', 'false', 'sync', 'halt', 'shutdown')
 _DEVICES = {'UUID': 'by-uuid', 'LABEL': 'by-label', 'PARTUUID': 'by-partuuid', 'PARTLABEL': 'by-partlabel'}
 # The libraries of each validated module, as packages require them.
@@ -42,15 +44,18 @@ class _Mount(NamedTuple):
 def read(root: Root, boot: Boot, wanted: PackageSet, catalogue: Catalogue) -> Circumstances:
     """The circumstances, as far as they are known before dnf resolves."""
     mounts = _mounts(root)
-    source = next((mount.source for mount in reversed(mounts) if mount.point == '/boot' and mount.kind != 'autofs'), '')
-    settings, logins = _logins(root)
+    own = [mount.source for mount in mounts if mount.point == '/boot' and mount.kind != 'autofs']
+    source = own[-1] if own else '' if mounts else None
+    users = _users(root)
+    settings = _sshd(root)
     libraries, modules = _foreign(root, wanted, catalogue)
     return Circumstances(
         boot=boot, image=fips.kernel_image(wanted), container=_container(root), boot_source=source,
         boot_uuid=_uuid(root, source) if source else '', secure_boot=_secure_boot(root),
         shims=tuple(package.nevra for package in rpmdb.installed(root, _SHIMS)),
-        host_keys=_host_keys(root), authorized_keys=tuple(key for login in _users(root) for key in login.keys),
-        logins=logins, has_other_logins=ssh.has_other_ways(settings) or _or('', root.kind, '/etc/sssd/sssd.conf') != '',
+        host_keys=_host_keys(root), authorized_keys=tuple(key for user in users for key in user.keys),
+        logins=tuple(ssh.login(user.user, settings, user.keys, user.by_password) for user in users) if settings else (),
+        has_other_logins=ssh.has_other_ways(settings) or any(_or('', root.kind, path) for path in _OTHER_LOGINS),
         volumes=tuple(_volumes(root, boot, mounts)), libraries=libraries, modules=modules)
 
 
@@ -142,15 +147,11 @@ def _users(root: Root) -> Tuple[Login, ...]:
     return tuple(found)
 
 
-def _logins(root: Root) -> Tuple[Dict[str, str], Tuple[Login, ...]]:
-    """sshd's settings, and whom it lets in; nothing where there is no sshd."""
-    own = _text(root, '/etc/ssh/sshd_config')
-    if not own:
-        return {}, ()
+def _sshd(root: Root) -> Dict[str, str]:
+    """sshd's settings; empty where there is no sshd, whose own file is never without any. EL 9 and later include the folder first."""
     folder = '/etc/ssh/sshd_config.d'
     texts = [_text(root, '{}/{}'.format(folder, name)) for name in _names(root, folder) if name.endswith('.conf')]
-    settings = ssh.settings(texts + [own])
-    return settings, tuple(ssh.login(user.user, settings, user.keys, user.by_password) for user in _users(root))
+    return ssh.settings(texts + [_text(root, '/etc/ssh/sshd_config')])
 
 
 # --- LUKS ---------------------------------------------------------------------------------------------------------

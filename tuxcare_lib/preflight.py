@@ -40,14 +40,14 @@ class Circumstances(NamedTuple):
     """A host as FIPS mode would find it. Empty, or None, is what could not be read.
 
     `image` is the validated kernel, `container` the file that tells one, `boot_source` the device of a /boot of its own with
-    its UUID. `shims` are installed packages as NEVRA, `planned` those of the resolved transaction (None before that);
-    `libraries` and `modules` are packages of other vendors, by name. `logins` is empty without sshd.
+    its UUID ('' where it has none). `shims` are installed packages as NEVRA, `planned` those of the resolved transaction (None
+    before that); `libraries` and `modules` are packages of other vendors, by name. `logins` is empty without sshd.
     """
 
     boot: Boot
     image: str
     container: str = ''
-    boot_source: str = ''
+    boot_source: Optional[str] = None
     boot_uuid: str = ''
     secure_boot: Optional[bool] = None
     shims: Tuple[str, ...] = ()
@@ -130,9 +130,9 @@ def _space(here: Circumstances) -> _Found:
 
 
 def _kernel_arguments(here: Circumstances) -> _Found:
-    right = {'boot=UUID=' + here.boot_uuid, 'boot=' + here.boot_source} if here.boot_source else set()
+    right = ('boot=UUID=' + here.boot_uuid, 'boot={}'.format(here.boot_source)) if here.boot_source else ()
     wrong = [word for word in here.boot.arguments.split() if word == 'fips=0' or word.startswith('nofips')
-             or (word.startswith('boot=') and word not in right)]
+             or (word.startswith('boot=') and here.boot_source is not None and word not in right)]
     if not wrong:
         return None
     words = ' '.join(wrong)

@@ -119,7 +119,7 @@ class Root:
     def beginning(self, path: str, size: int) -> bytes:
         """The first bytes of a file or a device, at most `size`; empty where there is none. Raises FileSystemError."""
         try:
-            fd = os.open(self.real(path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            fd = os.open(self.real(path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except (FileNotFoundError, NotADirectoryError):
             return b''
         except OSError as error:

@@ -71,8 +71,7 @@ def settings(texts: Iterable[str]) -> Dict[str, str]:
 def has_other_ways(found: Dict[str, str]) -> bool:
     """Whether sshd lets people in by more than the keys and passwords of this host."""
     keywords = ('authorizedkeyscommand', 'authorizedkeysfile', 'trustedusercakeys')
-    return found.get('gssapiauthentication', 'no') == 'yes' or any(
-        found.get(keyword, 'none') not in ('none', '.ssh/authorized_keys') for keyword in keywords)
+    return any(found.get(keyword, 'none') not in ('none', '.ssh/authorized_keys') for keyword in keywords)
 
 
 def login(user: str, found: Dict[str, str], own_keys: Tuple[Key, ...], has_password: bool) -> Login:

@@ -23,6 +23,8 @@ mount -t proc -o nosuid,nodev,noexec proc root/proc
 mount --bind /sys root/sys
 mount -o remount,bind,ro root/sys
 mount --bind /dev root/dev
+# Whatever disks the machine has, encrypted ones too, none of them is the host's.
+[ ! -d root/sys/class/block ] || mount -t tmpfs -o ro tmpfs root/sys/class/block
 # Read-only, or `rm -rf /dev/…` in the host would be the machine's loss; devices can be written to all the same.
 mount -o remount,bind,ro root/dev
 mount -t tmpfs -o mode=1777 tmpfs root/dev/shm

@@ -36,8 +36,9 @@ TOLD: Dict[str, List[Changes]] = {
     'secure-boot': [{'secure_boot': True, 'planned': (), 'shims': (OLD_SHIM,)},
                     {'secure_boot': True, 'planned': ('kernel-5.14.0-284.11.1.el9_2.tuxcare.6.x86_64',)}],
     'space': [{'rooms': (Room('/usr', 100, 100), Room('/boot', 99, 100))}],
-    'kernel-arguments': [boot(arguments='ro fips=0'), boot(arguments='nofips ro'), boot(arguments='boot=/dev/sdb1 ro'), dict(
-        boot(arguments='boot=UUID=b'), boot_source='/dev/sda1', boot_uuid='a')],
+    'kernel-arguments': [boot(arguments='ro fips=0'), boot(arguments='nofips ro'),
+                         dict(boot(arguments='boot=/dev/sdb1 ro'), boot_source=''),
+                         dict(boot(arguments='boot=UUID=b'), boot_source='/dev/sda1', boot_uuid='a')],
     'crypto-policy': [boot(policy='LEGACY'), boot(policy='DEFAULT:SHA1')],
     'ssh-host-keys': [{'host_keys': (GOOD, BAD)}, {'host_keys': (BAD,)}],
     'ssh-authorized-keys': [{'authorized_keys': (GOOD, BAD)}],
@@ -56,7 +57,7 @@ PASSED: List[Changes] = [
     {'rooms': (Room('/usr', 100, 100),)}, boot(policy='FIPS:OSPP'), boot(policy=''), boot(arguments='fips=1 x=fips=0'),
     dict(boot(arguments='boot=UUID=a'), boot_source='/dev/sda1', boot_uuid='a'),
     dict(boot(arguments='boot=/dev/sda1'), boot_source='/dev/sda1', boot_uuid='a'),
-    {'host_keys': (GOOD,)}, {'authorized_keys': (GOOD,)}, logins(Login('root', (), False)),
+    boot(arguments='boot=UUID=a'), {'host_keys': (GOOD,)}, {'authorized_keys': (GOOD,)}, logins(Login('root', (), False)),
     logins(Login('root', (BAD,), False), Login('user', (), True)), logins(Login('root', (BAD, GOOD), False)),
     logins(Login('root', (BAD,), False), has_other_logins=True),
 ]

@@ -53,7 +53,7 @@ def test_the_first_value_counts_and_a_match_is_for_some_alone() -> None:
 
 @pytest.mark.parametrize('found, others', [
     ({}, False), ({'authorizedkeysfile': '.ssh/authorized_keys'}, False), ({'authorizedkeysfile': '/etc/keys/%u'}, True),
-    ({'trustedusercakeys': 'none'}, False), ({'trustedusercakeys': '/etc/ca.pub'}, True), ({'gssapiauthentication': 'yes'}, True),
+    ({'trustedusercakeys': 'none'}, False), ({'trustedusercakeys': '/etc/ca.pub'}, True),
     ({'authorizedkeyscommand': '/usr/bin/sss_ssh_authorizedkeys'}, True)])
 def test_other_ways_in(found: Dict[str, str], others: bool) -> None:
     assert ssh.has_other_ways(found) == others
