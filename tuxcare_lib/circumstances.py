@@ -148,7 +148,7 @@ def _users(root: Root) -> Tuple[Login, ...]:
 
 
 def _sshd(root: Root) -> Dict[str, str]:
-    """sshd's settings; empty where there is no sshd, whose own file is never without any. EL 9 and later include the folder first."""
+    """sshd's settings, of the folder first, as EL 9 and later include it; empty where there is no sshd."""
     folder = '/etc/ssh/sshd_config.d'
     texts = [_text(root, '{}/{}'.format(folder, name)) for name in _names(root, folder) if name.endswith('.conf')]
     return ssh.settings(texts + [_text(root, '/etc/ssh/sshd_config')])
