@@ -71,10 +71,14 @@ def checks(here: Circumstances) -> Tuple[Check, ...]:
 def stop(found: Sequence[Check]) -> None:
     """Raises PreflightError where something blocks."""
     blocking = [check for check in found if check.level == BLOCKS]
-    if blocking:
-        error = PreflightError(' '.join(check.text for check in blocking), ' '.join(check.remedy for check in blocking))
-        error.checks = found
-        raise error
+    if not blocking:
+        return
+    error = PreflightError(blocking[0].text, blocking[0].remedy)
+    if len(blocking) > 1:
+        error = PreflightError('{} things keep this host out of FIPS mode: {}.'.format(
+            len(blocking), ', '.join(check.code for check in blocking)), 'Each is told with its remedy.')
+    error.checks = found
+    raise error
 
 
 # --- what blocks --------------------------------------------------------------------------------------------------

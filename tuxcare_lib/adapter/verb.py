@@ -20,8 +20,10 @@ from tuxcare_lib.adapter.output import Output
 from tuxcare_lib.adapter.packages import Operation, Transaction
 from tuxcare_lib.commands import UNINSTALL, Context, exclusive, fips, interruptible, no_copy, recover, recover_first, uninstall
 from tuxcare_lib.console import Console
-from tuxcare_lib.errors import Check, CommandError, DeclinedError, RecoveryError, TuxcareError, UsageError
+from tuxcare_lib.errors import (Check, CommandError, DeclinedError, PreflightError, RecoveryError, TuxcareError,
+                                UsageError)
 from tuxcare_lib.model import Report, Request, Response, Work
+from tuxcare_lib.report import check_lines
 from tuxcare_lib.rootfs import Root
 from tuxcare_lib.settings import Settings
 
@@ -259,6 +261,9 @@ class DnfVerb:
     def _refuse(self, error: TuxcareError) -> None:
         """An error with an exit status of its own; dnf's main() would turn every exception into 1."""
         error.checks = error.checks or self._checks
+        if isinstance(error, PreflightError) and len(error.checks) > 1:  # a single one is the error itself
+            for line in check_lines(error.checks):
+                logger.warning(line)
         if error.status == 1:
             raise self._fatal(error)
         logger.critical('Error: %s', error)
