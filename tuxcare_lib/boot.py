@@ -3,9 +3,10 @@
 
 from typing import Callable, List, Sequence, Tuple
 
-from tuxcare_lib import executor, fips
+from tuxcare_lib import executor, fips, proof
 from tuxcare_lib.errors import CommandError, TuxcareError
 from tuxcare_lib.model import Boot
+from tuxcare_lib.proof import Entry
 from tuxcare_lib.rootfs import Root
 
 
@@ -17,6 +18,25 @@ def read(root: Root) -> Boot:
     return Boot(_first_line(root, '/proc/sys/kernel/osrelease'),
                 _first_line(root, '/proc/sys/crypto/fips_enabled') == '1',
                 default, arguments, _first_line(root, '/etc/crypto-policies/config'))
+
+
+def entries(root: Root, default: str) -> Tuple[Entry, ...]:
+    """The boot loader's entries, and which of their files are not there; none where they cannot be read."""
+    return tuple(entry._replace(missing=_missing(root, entry))
+                 for entry in proof.entries(_said(root, 'grubby', '--info=ALL'), default))
+
+
+def _missing(root: Root, entry: Entry) -> Tuple[str, ...]:
+    """grubby tells full paths, also with a /boot of its own. What cannot be looked at is not called missing."""
+    try:
+        return tuple(path for path in (entry.kernel, entry.initramfs) if path and not root.kind(path))
+    except TuxcareError:
+        return ()
+
+
+def applied_policy(root: Root) -> str:
+    """The crypto policy that is in effect; empty where it cannot be read."""
+    return _first_line(root, '/etc/crypto-policies/state/current')
 
 
 def run(root: Root, commands: Sequence[Tuple[str, ...]], say: Callable[[str], None]) -> List[Tuple[str, ...]]:

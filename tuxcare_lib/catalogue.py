@@ -38,6 +38,13 @@ def _packages(value: str) -> Tuple[str, ...]:
     return tuple(_package(word) for word in value.split())
 
 
+def _certificates(value: str) -> Dict[str, str]:
+    pairs = dict(re.findall(r'(?:^|\s)([A-Za-z0-9._+-]+)=([0-9]{1,6})(?=\s|\Z)', value, re.A))
+    if len(pairs) != len(value.split()):
+        raise ValueError('pairs of a package name and a certificate number such as openssl=1234 are needed')
+    return pairs
+
+
 def _path(value: str) -> str:
     variables = set(re.findall(r'\$\{?(\w*)', value))
     if not re.match(r'[A-Za-z0-9$_./-]+/\Z', value, re.A) or not variables <= {'tuxcare_releasever', 'tuxcare_token', 'basearch'}:
@@ -71,7 +78,7 @@ SCHEMA: Dict[str, Dict[str, Key]] = {
                    'products': Key(schema.words, required=True), 'fips': Key(schema.boolean, default=False),
                    'proves': Key(schema.text, default='')},
     'fips': {'kernel': Key(_package, required=True), 'modules': Key(_packages, required=True),
-             'multilib': Key(schema.words, default=())},
+             'multilib': Key(schema.words, default=()), 'certificates': Key(_certificates, default={})},
 }
 
 # How many words follow the kind in the name of a section.

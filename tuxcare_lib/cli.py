@@ -8,22 +8,27 @@ from tuxcare_lib.errors import UsageError
 
 
 class Option(NamedTuple):
-    """An option. `metavar` is None for one that takes no value."""
+    """An option. `metavar` is None for one that takes no value, `words` the verb's words that have it (empty: all)."""
 
     flags: Tuple[str, ...]
     dest: str
     help: str
     metavar: Optional[str] = None
+    words: Tuple[str, ...] = ()
 
 
 class Verb(NamedTuple):
-    """What may follow `dnf tuxcare`. `words` are what has to follow the verb, `argument` what may (one word of any kind)."""
+    """What may follow `dnf tuxcare`. `words` are what has to follow the verb, `argument` what may (one word of any kind).
+
+    `last` is a word of the verb's that `argument` may follow; where it is empty, it may follow the verb itself.
+    """
 
     name: str
     summary: str
     options: Tuple[Option, ...]
     words: Tuple[str, ...] = ()
     argument: str = ''
+    last: str = ''
     changes: bool = False
     needs_root: bool = False
 
@@ -52,8 +57,10 @@ VERBS: Tuple[Verb, ...] = (
     Verb('release', 'show or move the release that this host is held on', (
         Option(('--list',), 'list', 'list the releases that the catalogue knows, and for which product'),
         DRY_RUN, JSON), argument='X.Y', changes=True, needs_root=True),
-    Verb('fips', 'install the FIPS 140-3 validated packages and turn FIPS mode on', (DRY_RUN, JSON),
-         ('enable',), changes=True, needs_root=True),
+    Verb('fips', 'enter FIPS 140-3 mode with the validated packages; show and report whether the host is in it', (
+        Option(('--sign',), 'sign', 'report: sign FILE with this key of your own keyring, as FILE.asc', 'KEYID', ('report',)),
+        DRY_RUN._replace(help='enable: print what would be done, as a diff of each file; change nothing'), JSON),
+         ('enable', 'status', 'report'), argument='FILE', last='report', changes=True, needs_root=True),
     Verb('repos', 'show or change which mirrors the operating system\'s repositories use', (
         *_SIDES, DRY_RUN._replace(help='switch and revert: print a diff of each file; change nothing'), JSON),
          ('diff', 'switch', 'revert'), changes=True, needs_root=True),
@@ -70,6 +77,8 @@ _PLAIN = r'({}|[0-9]{{1,2}}(\.[0-9]{{1,2}})?)\Z'.format('|'.join({name for verb 
 _KEY_FLAGS = ('-l', '--license-key')
 _FILE_FLAG = '--license-key-'  # as far as it may be abbreviated
 HIDDEN = '(hidden)'
+# Words of changing verbs that only read.
+_READING = (('diff',), ('status',), ('report',))
 
 _COMMON = '''dnf's own options (-y, --assumeno, -q, --installroot DIR, --setopt) keep their meaning; man dnf has them all.'''
 
@@ -120,9 +129,10 @@ def check(words: Sequence[str], given: Dict[str, object]) -> Options:
         # Without the word: a licence key is put here by mistake, and this line is logged.
         raise UsageError('There is no such verb.', 'Verbs: {}; see `dnf tuxcare`.'.format(
             ', '.join(known.name for known in VERBS)))
-    _refuse_options(given, verb.options, 'dnf tuxcare ' + verb.name)
     rest = tuple(words[1:])
-    if verb.words and (len(rest) != 1 or rest[0] not in verb.words):
+    known = [option for option in verb.options if not option.words or set(option.words).intersection(rest[:1])]
+    _refuse_options(given, known, 'dnf tuxcare ' + command_of(words))
+    if verb.words and (rest[:1] == () or rest[0] not in verb.words or len(rest) > (2 if rest[0] == verb.last else 1)):
         raise UsageError('`dnf tuxcare {}` needs one of: {}.'.format(verb.name, ', '.join(verb.words)),
                          'See `dnf tuxcare {} --help`.'.format(verb.name))
     if len(rest) > (1 if verb.argument else 0) and not verb.words:
@@ -141,7 +151,7 @@ def command_of(words: Sequence[str]) -> str:
 def needs_root(options: Options) -> bool:
     """Whether only root can do what was asked for; what only reads is for everybody, but for the audit."""
     verb = options.verb
-    if verb is None or options.words == ('diff',) or (verb.argument and not options.words):
+    if verb is None or options.words[:1] in _READING or (verb.argument and not options.words):
         return False
     return verb.needs_root or options.flag('check')
 
@@ -155,15 +165,15 @@ def _refuse_options(given: Dict[str, object], allowed: Iterable[Option], command
 
 def form(verb: Verb) -> str:
     """A verb as its usage says it: `repos diff|switch|revert`, `release [X.Y]`."""
-    rest = '|'.join(verb.words) or ('[{}]'.format(verb.argument) if verb.argument else '')
-    return '{} {}'.format(verb.name, rest).strip()
+    argument = '[{}]'.format(verb.argument) if verb.argument else ''
+    return ' '.join(part for part in (verb.name, '|'.join(verb.words), argument) if part)
 
 
 def overview() -> str:
     """What `dnf tuxcare` alone prints."""
     lines = ['TuxCare Enterprise Support for AlmaLinux', '', 'usage: dnf tuxcare VERB [options]', '']
     for verb in VERBS:
-        lines.append('  {:<26} {}'.format(form(verb), verb.summary))
+        lines.append('  {:<34} {}'.format(form(verb), verb.summary))
     return '\n'.join(lines + ['', '`dnf tuxcare VERB --help` tells the options of a verb.'])
 
 

@@ -3,7 +3,7 @@
 
 import os
 import subprocess
-from typing import Any, Callable, List, Optional, Sequence
+from typing import Any, Callable, List, NamedTuple, Optional, Sequence
 
 from tuxcare_lib.enrolment import Dialogue, Question, Received
 from tuxcare_lib.errors import CommandError
@@ -51,10 +51,29 @@ class _Turn:
         return True
 
 
-def run(root: Root, argv: Sequence[str]) -> str:
-    """Run a program of the system inside the root (chroot where it is not the running one). Returns its standard output.
+class Ended(NamedTuple):
+    """How a program ended, and what it printed."""
 
-    Raises CommandError with the last line that it printed.     """
+    status: int
+    stdout: str
+    stderr: str
+
+
+def run(root: Root, argv: Sequence[str]) -> str:
+    """Run a program of the system as `ended` does. Returns its standard output.
+
+    Raises CommandError, where it failed with the last line that it printed.
+    """
+    done = ended(root, argv)
+    if done.status:
+        last = (done.stderr.strip() or done.stdout.strip()).split('\n')[-1]
+        raise CommandError('`{}` failed with status {}: {}'.format(' '.join(argv), done.status, last or 'no output.'),
+                           'Mend the cause and run the command again.')
+    return done.stdout
+
+
+def ended(root: Root, argv: Sequence[str]) -> Ended:
+    """Run a program inside the root (chroot where it is not the running one). Raises CommandError where it cannot be run."""
     command: List[str] = list(argv) if root.is_host else ['chroot', root.path] + list(argv)
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -62,9 +81,4 @@ def run(root: Root, argv: Sequence[str]) -> str:
     except OSError as error:
         raise CommandError('{} cannot be run: {}.'.format(argv[0], os.strerror(error.errno or 0)),
                            'Install the package that has it.')
-    stdout, stderr = (stream.decode('utf-8', 'replace') for stream in (done.stdout, done.stderr))
-    if done.returncode:
-        last = (stderr.strip() or stdout.strip()).split('\n')[-1]
-        raise CommandError('`{}` failed with status {}: {}'.format(' '.join(argv), done.returncode, last or 'no output.'),
-                           'Mend the cause and run the command again.')
-    return stdout
+    return Ended(done.returncode, done.stdout.decode('utf-8', 'replace'), done.stderr.decode('utf-8', 'replace'))

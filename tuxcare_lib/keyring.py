@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The signing key: exactly one, and by its whole fingerprint the configured one (DESIGN 4, rule 7)."""
+"""Keys: the vendor's, exactly one and by its whole fingerprint the configured one (DESIGN 4, rule 7); the administrator's own."""
 
 import contextlib
 import os
@@ -8,7 +8,7 @@ from typing import Iterator, NamedTuple
 
 import gnupg
 
-from tuxcare_lib.errors import SigningKeyError
+from tuxcare_lib.errors import CommandError, SigningKeyError
 
 
 # Not TMPDIR: who owns that folder could put another one in the place of ours. In this one nobody renames what is root's.
@@ -82,3 +82,25 @@ def _ring(home: str) -> gnupg.GPG:
 
 def _bytes(value: object) -> bytes:
     return value if isinstance(value, bytes) else str(value).encode('latin-1')
+
+
+def sign(data: bytes, key: str) -> bytes:
+    """A detached, armored signature by a secret key of the caller's own keyring (GNUPGHOME, or HOME). Raises CommandError.
+
+    gpg takes its default key where it does not find the one that it is told to prefer, so the signature is looked at.
+    """
+    try:
+        ring = gnupg.GPG()
+    except (OSError, ValueError):
+        raise CommandError('The program gpg cannot be run.', 'Install gnupg2.')
+    found = [] if key.startswith('-') else ring.list_keys(True, keys=[key])
+    if len(found) != 1:
+        raise CommandError('{} secret keys are {!r} in your keyring.'.format(len(found) or 'No', key),
+                           'Name one by its fingerprint: gpg --list-secret-keys')
+    own = {str(found[0]['fingerprint'])} | {str(subkey[2]) for subkey in found[0]['subkeys']}
+    made = ring.sign(data, keyid=str(found[0]['fingerprint']), detach=True, clearsign=False)
+    if not made.data or str(made.fingerprint) not in own:
+        last = str(made.stderr or '').strip().split('\n')
+        said = next((line[5:] for line in reversed(last) if line.startswith('gpg: ')), 'no signature came.')
+        raise CommandError('gpg did not sign with {}: {}'.format(key, said), 'Try: gpg --local-user {} --detach-sign'.format(key))
+    return _bytes(made.data)

@@ -93,7 +93,10 @@ class RepositoryEntry(NamedTuple):
 
 
 class PackageSet(NamedTuple):
-    """The FIPS 140-3 validated packages of one release and architecture, as NEVRA without the architecture."""
+    """The FIPS 140-3 validated packages of one release and architecture, as NEVRA without the architecture.
+
+    `certificates` has the numbers of the modules' certificates by package name, as far as they are known.
+    """
 
     family: str
     release: Release
@@ -101,6 +104,7 @@ class PackageSet(NamedTuple):
     kernel: str
     modules: Tuple[str, ...]
     multilib: Tuple[str, ...]
+    certificates: Dict[str, str] = {}
 
 
 class Boot(NamedTuple):

@@ -6,6 +6,7 @@ an absolute link is absolute inside the root, and `..` does not leave it.
 """
 
 import errno
+import hashlib
 import os
 import stat
 from typing import Iterator, List, Optional, Tuple
@@ -131,9 +132,33 @@ class Root:
         finally:
             os.close(fd)
 
+    def standing(self, path: str, algorithm: str) -> Tuple[str, str]:
+        """What stands at a path itself, a link not followed: its kind, and the digest of a file or the target of a link.
+
+        Kinds as `kind` tells them, and 'link'. Raises FileSystemError where it cannot be read.
+        """
+        folder, name = os.path.split(path)
+        place = os.path.join(self.real(folder), name)
+        try:
+            if os.path.islink(place):
+                return 'link', os.readlink(place)
+            kind = self.kind(path)
+            return kind, _digest(place, algorithm) if kind == 'file' else ''
+        except OSError as error:
+            raise _failed('read', path, error)
+
     def write(self, path: str, image: Image) -> None:
         """Put a file in place, whole: temporary file, fsync, rename, fsync of the folder. A link stays, its target changes."""
-        target = self.resolve(path)
+        self._put(self.resolve(path), path, image)
+
+    def write_here(self, path: str, image: Image) -> None:
+        """Like `write`, but never through a link: one that stands in the place is replaced. The folder has to be there."""
+        folder, name = os.path.split(path)
+        if self.kind(folder) != 'folder':
+            raise FileSystemError('There is no folder {}.'.format(folder), 'Make it, or name another one.')
+        self._put(os.path.join(self.resolve(folder), name), path, image)
+
+    def _put(self, target: str, path: str, image: Image) -> None:
         folder = os.path.dirname(target)
         temporary = self._temporary(target)
         try:
@@ -252,6 +277,17 @@ def _image(fd: int, path: str) -> Image:
         raise FileSystemError('{} is larger than {} MiB.'.format(path, _GREATEST_FILE >> 20), 'It cannot be right.')
     data = b''.join(_chunks(fd))
     return Image(data, stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid, _xattrs(fd), status.st_mtime_ns)
+
+
+def _digest(place: str, algorithm: str) -> str:
+    found = hashlib.new(algorithm)
+    fd = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        for chunk in _chunks(fd):
+            found.update(chunk)
+    finally:
+        os.close(fd)
+    return found.hexdigest()
 
 
 def _chunks(fd: int) -> Iterator[bytes]:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """rpm: the database below a root (which packages, which signing keys), and what a package file says of itself."""
 
-from typing import Callable, Iterable, List, NamedTuple, Tuple
+import stat
+from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Tuple
 
 import rpm
 
@@ -10,7 +11,7 @@ from tuxcare_lib.rootfs import Root
 
 
 class Package(NamedTuple):
-    """An installed package. `epoch` is 0 where the package names none."""
+    """An installed package. `epoch` is 0 where the package names none; `source` is the source package's file name."""
 
     name: str
     epoch: int
@@ -18,6 +19,7 @@ class Package(NamedTuple):
     release: str
     architecture: str
     vendor: str
+    source: str = ''
 
     @property
     def nevra(self) -> str:
@@ -78,7 +80,53 @@ def of_file(path: str) -> PackageFile:
 
 def _package(header: 'rpm.hdr') -> Package:
     return Package(header['name'], header['epoch'] or 0, header['version'], header['release'], header['arch'] or '',
-                   header['vendor'] or '')
+                   header['vendor'] or '', header['sourcerpm'] or '')
+
+
+class Verified(NamedTuple):
+    """How a package's files differ from the database, as `PATH: what` each.
+
+    `altered` may not differ, `edited` are configuration files that an administrator may edit, `unread` could not be looked at.
+    """
+
+    altered: Tuple[str, ...]
+    edited: Tuple[str, ...]
+    unread: Tuple[str, ...]
+
+
+# By the numbers of RFC 4880, as rpm keeps them: those that FIPS mode has.
+_ALGORITHMS = {8: 'sha256', 9: 'sha384', 10: 'sha512', 11: 'sha224'}
+
+
+def verify(root: Root, package: Package) -> Verified:
+    """Compare a package's files with the database as `rpm -V` does: kind, digest, and where a link leads, but no modes."""
+    found: Dict[str, List[str]] = {'altered': [], 'edited': [], 'unread': []}
+    for header in rpm.TransactionSet(root.path).dbMatch('name', package.name):
+        if _package(header) == package:
+            algorithm = _ALGORITHMS.get(header['filedigestalgo'] or 0, '')
+            for file in rpm.files(header):
+                kind, text = _compared(root, file, algorithm)
+                if kind:
+                    found[kind].append('{}: {}'.format(file.name, text))
+    return Verified(*(tuple(found[kind]) for kind in Verified._fields))
+
+
+def _compared(root: Root, file: Any, algorithm: str) -> Tuple[str, str]:
+    """How one file differs: a field of Verified and a word; empty where it does not, or where nothing is promised of it."""
+    if file.fflags & rpm.RPMFILE_GHOST or file.state != rpm.RPMFILE_STATE_NORMAL:
+        return '', ''
+    wanted = 'link' if stat.S_ISLNK(file.mode) else 'file' if stat.S_ISREG(file.mode) else ''
+    if wanted == 'file' and not (algorithm and file.vflags & rpm.RPMVERIFY_FILEDIGEST):
+        return ('', '') if algorithm else ('unread', 'the database has no digest that FIPS allows')
+    try:
+        kind, content = root.standing(file.name, algorithm)
+    except FileSystemError as error:
+        return 'unread', error.message
+    if kind == '':
+        return ('', '') if file.fflags & rpm.RPMFILE_MISSINGOK else ('altered', 'missing')
+    if not wanted or (kind, content) == (wanted, file.linkto if wanted == 'link' else file.digest):
+        return '', ''
+    return 'edited' if file.fflags & rpm.RPMFILE_CONFIG else 'altered', 'changed'
 
 
 def compare(one: Tuple[str, str, str], other: Tuple[str, str, str]) -> int:
@@ -89,6 +137,11 @@ def compare(one: Tuple[str, str, str], other: Tuple[str, str, str]) -> int:
 def has_key(root: Root, fingerprint: str) -> bool:
     """Whether a signing key is trusted: rpm keeps it as gpg-pubkey, the version being the last 8 digits (FACTS 4)."""
     return bool(_key_headers(rpm.TransactionSet(root.path), fingerprint))
+
+
+def key_summaries(root: Root) -> List[str]:
+    """The summaries of the trusted signing keys, in the database's order."""
+    return [str(header['summary']) for header in rpm.TransactionSet(root.path).dbMatch('name', 'gpg-pubkey')]
 
 
 def import_key(root: Root, binary: bytes) -> None:

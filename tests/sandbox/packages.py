@@ -76,6 +76,7 @@ class Build(NamedTuple):
             files=files_of(member, split_evr(self.evr)[1], arch),
             scriptlets=member.scriptlets,
             module=self.module,
+            source=self.source,
         )
 
 

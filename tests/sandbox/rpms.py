@@ -46,7 +46,10 @@ class File(NamedTuple):
 
 
 class Package(NamedTuple):
-    """A binary package. Dependencies may hold {evr}, {vr}, {arch}, {isa} and {uname}; files and scriptlets {uname}."""
+    """A binary package. Dependencies may hold {evr}, {vr}, {arch}, {isa} and {uname}; files and scriptlets {uname}.
+
+    `source` is the name of the source that it says it was built from; without it, its own.
+    """
 
     name: str
     evr: str
@@ -59,6 +62,7 @@ class Package(NamedTuple):
     files: Sequence[File] = ()
     scriptlets: Mapping[str, str] = {}
     module: str = ""
+    source: str = ""
 
     @property
     def nevra(self) -> str:
@@ -119,19 +123,25 @@ def _stage(package: Package, stage: Path, public_keys: Mapping[str, str]) -> Non
 
 def _spec(package: Package, stage: Path) -> str:
     epoch, version, release = split_evr(package.evr)
-    lines = ["Name: " + package.name, "Epoch: " + epoch, "Version: " + version, "Release: " + release]
+    source = package.source or package.name
+    lines = ["Name: " + source, "Epoch: " + epoch, "Version: " + version, "Release: " + release]
     if epoch == "0":
         del lines[1]
-    lines += ["Summary: Stand-in of " + package.name, "License: Apache-2.0", "AutoReqProv: no"]
+    lines += ["Summary: Stand-in of " + package.name, "License: Apache-2.0"]
     lines += ["Vendor: " + package.vendor] if package.vendor else []
     lines += ["BuildArch: noarch"] if package.arch == "noarch" else []
     lines += ["ModularityLabel: " + package.module] if package.module else []
-    lines += _dependency_lines(package)
-    lines += ["%description", "A package of the test sandbox, without the software it is named after."]
+    # A package of a source of another name; the source's own has no %files, so it is not built.
+    of = " -n " + package.name if source != package.name else ""
+    lines += ["%package" + of, "Summary: Stand-in of " + package.name] if of else []
+    lines += ["AutoReqProv: no", *_dependency_lines(package)]
+    lines += ["%description" + of, "A package of the test sandbox, without the software it is named after."]
+    lines += ["%description", "Not built."] if of else []
     lines += ["%install", "cp -a %s/. %%{buildroot}/" % stage]
     for section, body in package.scriptlets.items():
-        lines += ["%" + section, _escaped(_filled(body, package))]
-    lines += ["%files", *(_file_line(file, package) for file in package.files)]
+        name, _, options = section.partition(" ")
+        lines += [("%" + name + of + " " + options).rstrip(), _escaped(_filled(body, package))]
+    lines += ["%files" + of, *(_file_line(file, package) for file in package.files)]
     return "\n".join(lines) + "\n"
 
 

@@ -2,8 +2,9 @@
 """What a source is made of: its binary packages, their dependencies, files and scriptlets, for whatever version.
 
 A package carries as little as tells it apart (one file of documentation), except where something reads or runs what
-it carries: release files, configuration, the shell, the stand-ins, the kernels' boot files. Nothing shadows a
-library or program of this machine but with a copy of the same file, so that the packages can be laid over its /usr.
+it carries: release files, configuration, the shell, the stand-ins, the kernels' boot files. Nothing but openssl's
+stand-in shadows a library or program of this machine but with a copy of the same file, so that the packages can be laid
+over its /usr.
 """
 
 from pathlib import Path
@@ -273,9 +274,12 @@ _KERNEL = (
 
 # --- the validated modules and everything else -------------------------------------------------------------------
 
+_OPENSSL_CNF = "# OpenSSL's configuration; an administrator may edit it.\nopenssl_conf = default_modules\n"
 _OPENSSL = (
-    Member("openssl", requires=("openssl-libs{isa} = {evr}",), base=True),
-    Member("openssl-libs", requires=("crypto-policies", "zlib"), multilib=True, base=True),
+    Member("openssl", requires=("openssl-libs{isa} = {evr}", "/usr/bin/bash"),
+           files=(_standin("openssl", "/usr/bin/openssl"),), base=True),
+    Member("openssl-libs", requires=("crypto-policies", "zlib"),
+           files=(File("/etc/pki/tls/openssl.cnf", _OPENSSL_CNF, "%config(noreplace)"),), multilib=True, base=True),
     Member("openssl-devel", requires=("openssl-libs{isa} = {evr}",), multilib=True),
 )
 _GNUTLS = (

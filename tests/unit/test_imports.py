@@ -16,13 +16,13 @@ LAYERS = (
     ('host', 'schema', 'repofile', 'rpmdb', 'lock', 'witness', 'preflight'),
     ('catalogue', 'settings', 'registration', 'seat', 'sealing'),
     ('policy', 'enrolment', 'facts', 'fips', 'configuration'),
-    ('planner', 'executor'),
-    ('report', 'boot', 'restoration', 'circumstances'),
-    ('journal',),
+    ('planner', 'executor', 'proof'),
+    ('report', 'boot', 'restoration', 'audit', 'circumstances'),
+    ('journal', 'evidence'),
     ('commands',),
     ('commands.check', 'commands.seal'),
-    ('commands.register', 'commands.unregister', 'commands.status', 'commands.release', 'commands.fips', 'commands.repos',
-     'commands.recover'),
+    ('commands.register', 'commands.unregister', 'commands.status', 'commands.release', 'commands.fips', 'commands.fips_status',
+     'commands.fips_report', 'commands.repos', 'commands.recover'),
     ('commands.uninstall',),
     ('standalone', 'adapter'),
     ('adapter.sight', 'adapter.output', 'adapter.packages', 'adapter.cache'),
@@ -30,7 +30,7 @@ LAYERS = (
     ('adapter.aftermath', 'adapter.verb'),
 )
 LAYER = {name: number for number, layer in enumerate(LAYERS) for name in layer}
-PURE = ('model', 'inifile', 'repofile', 'pin', 'planner', 'restoration', 'enrolment', 'fips', 'sealing',
+PURE = ('model', 'inifile', 'repofile', 'pin', 'planner', 'restoration', 'enrolment', 'fips', 'sealing', 'proof', 'audit',
         'preflight', 'luks', 'ssh', 'cli', 'catalogue', 'schema', 'settings', 'policy',
         'licence', 'registration', 'report', 'host', 'images', 'messages', 'errors')
 WORLD = {'os', 'io', 'subprocess', 'socket', 'requests', 'dnf', 'rpm', 'gnupg', 'tempfile', 'pathlib', 'shutil', 'sys',

@@ -75,7 +75,7 @@ class DnfVerb:
         name = self._options.verb.name if self._options.verb else ''
         if name == 'recover':
             return recover.packages_are_half(self._context())
-        if name not in ('fips', 'uninstall'):
+        if name not in ('fips', 'uninstall') or not cli.needs_root(self._options):
             return False
         recover_first(self._context())
         if name == 'uninstall':
@@ -103,7 +103,7 @@ class DnfVerb:
         if verb is None:
             self._present(Report(tuple(cli.overview().split('\n')), {
                 'command': None, 'exit_status': 0, 'verbs': [known.name for known in cli.VERBS]}))
-        elif verb.name == 'fips':
+        elif verb.name == 'fips' and cli.needs_root(self._options):
             self._run_fips()
         elif verb.name == 'uninstall':
             self._run_uninstall()
@@ -113,7 +113,8 @@ class DnfVerb:
                 return
             if verb.changes and cli.needs_root(self._options) and verb.name != 'recover':
                 recover_first(context)
-            self._present(importlib.import_module('tuxcare_lib.commands.' + verb.name).run(context))
+            module = verb.name if verb.name != 'fips' else 'fips_' + self._options.words[0]
+            self._present(importlib.import_module('tuxcare_lib.commands.' + module).run(context))
             if self._options.flag('fips') and not self._options.flag('dry_run'):
                 self._go_on_with_fips()
 
@@ -232,7 +233,8 @@ class DnfVerb:
 
     def _is_package_verb(self) -> bool:
         verb = self._options.verb
-        return verb is not None and (verb.name in ('fips', 'uninstall') or self._options.flag('fips'))
+        return verb is not None and cli.needs_root(self._options) and (
+            verb.name in ('fips', 'uninstall') or self._options.flag('fips'))
 
     def _check_package_verb(self) -> None:
         conf = self._base.conf
@@ -250,7 +252,8 @@ class DnfVerb:
             console=Console(logger.info, logger.warning, assume), options=self._options,
             architecture=conf.basearch, licence_key=self._key, send=_Sender(settings, _network(conf), say).send,
             now=_now, wait=not conf.exit_on_lock,
-            cache=conf.cachedir if os.geteuid() == 0 else conf.system_cachedir)
+            cache=conf.cachedir if os.geteuid() == 0 else conf.system_cachedir,
+            repositories=tuple((repo.id, repo.name) for repo in self._base.repos.iter_enabled()))
 
     # --- what is said -----------------------------------------------------------------------------------------------
 

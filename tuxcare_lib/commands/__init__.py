@@ -3,7 +3,7 @@
 
 import contextlib
 import signal
-from typing import Callable, Dict, Iterator, List, NamedTuple, Optional
+from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from tuxcare_lib import boot, enrolment, executor, journal, lock, messages, registration, seat
 from tuxcare_lib.catalogue import Catalogue
@@ -25,7 +25,8 @@ class Context(NamedTuple):
     """Everything a verb may touch, as arguments.
 
     `now` is the time as ISO 8601 UTC; `wait` whether to wait for the lock; `licence_key` is the one of the environment
-    (TUXCARE_LICENSE_KEY); `cache` is dnf's folder, in which the guard keeps what it saw.
+    (TUXCARE_LICENSE_KEY); `cache` is dnf's folder, in which the guard keeps what it saw; `repositories` are those that
+    dnf has enabled, as (id, name).
     """
 
     root: Root
@@ -39,6 +40,7 @@ class Context(NamedTuple):
     now: Callable[[], str]
     wait: bool = True
     cache: str = ''
+    repositories: Tuple[Tuple[str, str], ...] = ()
 
 
 def side(context: Context) -> str:

@@ -4,11 +4,20 @@
 import os
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
-from tuxcare_lib import boot, facts as gathering, fips, journal, messages, report, repofile, restoration, witness
+from tuxcare_lib import boot, evidence, facts as gathering, fips, journal, messages, proof, report, repofile, restoration, witness
 from tuxcare_lib.commands import Context, check
 from tuxcare_lib.errors import NotRegisteredError, StateError
 from tuxcare_lib.host import RELEASEVER, SEAT, Facts
-from tuxcare_lib.model import Boot, PackageSet, Release, Report
+from tuxcare_lib.model import Boot, Release, Report
+from tuxcare_lib.proof import Evidence, Proof
+
+
+class Fips(NamedTuple):
+    """What was found of FIPS mode, and the judgement; `mode` is the word of the JSON document."""
+
+    evidence: Evidence
+    proof: Proof
+    mode: str
 
 
 class Repository(NamedTuple):
@@ -26,7 +35,7 @@ def run(context: Context) -> Report:
     facts = gathering.gather(context.root, context.architecture)
     state = boot.read(context.root)
     repositories = _repositories(context, facts)
-    mode = _fips_mode(facts, context, state)
+    mode = _fips(facts, context, state)
     held = _held(context, facts)
     todo = _next(context, facts, repositories, mode, held)
     hidden = _hidden(context, facts)
@@ -69,27 +78,25 @@ def _hidden(context: Context, facts: Facts) -> Dict[str, Dict[str, int]]:
             if document.get('repository') in enabled and document['verdicts']['reasons']}
 
 
-def _package_set(facts: Facts, context: Context) -> Optional[PackageSet]:
-    record = facts.registration
-    if record is None or record.product != 'esu':
-        return None
-    return context.catalogue.package_set(record.family, record.pin, facts.architecture)
+def _fips(facts: Facts, context: Context, state: Boot) -> Fips:
+    found = evidence.find(context.root, context.catalogue, facts, state, briefly=True)
+    judged = proof.judge(found)
+    return Fips(found, judged, _fips_mode(facts, found, judged))
 
 
-def _fips_mode(facts: Facts, context: Context, state: Boot) -> str:
-    """'on', 'off', 'pending' (on from the next boot), 'not validated' (on, with another kernel), 'not available', 'unknown'."""
-    wanted = _package_set(facts, context)
+def _fips_mode(facts: Facts, found: Evidence, judged: Proof) -> str:
+    """'on', 'off', 'pending' (on from the next boot), 'not validated' (on, but not proved), 'not available', 'unknown'."""
+    state = found.boot
     if state.mode_on:
-        validated = wanted is not None and fips.kernel_image(wanted).endswith('-' + state.running_kernel)
-        return 'on' if validated else 'not validated'
+        return 'on' if judged.verdict in (proof.VALIDATED, proof.COMPLIANT) else 'not validated'
     if not state.default_kernel and os.geteuid() != 0:
         return 'unknown'
     if fips.will_be_on(state):
         return 'pending'
-    return 'off' if wanted is not None else 'not available'
+    return 'off' if facts.registration is not None and found.wanted is not None else 'not available'
 
 
-def _next(context: Context, facts: Facts, repositories: List[Repository], mode: str,
+def _next(context: Context, facts: Facts, repositories: List[Repository], mode: Fips,
           held: Optional[Release]) -> List[str]:
     todo = list(context.settings.notes)
     if journal.is_open(context.root):
@@ -110,15 +117,11 @@ def _next(context: Context, facts: Facts, repositories: List[Repository], mode: 
             'but repositories of the community are enabled, which nothing holds.' if loose else 'nothing to do.'))
     if facts.registration and any(not repository.vetted and repository.enabled for repository in repositories):
         todo.append('Repositories of the community are enabled: run `dnf tuxcare repos switch`.')
-    if mode == 'pending':
-        todo.append('Reboot: FIPS mode is on from then.')
-    if mode == 'not validated':
-        todo.append('FIPS mode is on, but the running kernel is not the validated one: run `dnf tuxcare fips enable`.')
-    return todo
+    return todo + [str(reason) for reason in mode.proof.reasons]
 
 
 def _table(context: Context, facts: Facts, state: Boot, repositories: List[Repository],
-           hidden: Dict[str, Dict[str, int]], mode: str, todo: List[str],
+           hidden: Dict[str, Dict[str, int]], mode: Fips, todo: List[str],
            held: Optional[Release]) -> Tuple[str, ...]:
     record = facts.registration
     if record:
@@ -128,9 +131,10 @@ def _table(context: Context, facts: Facts, state: Boot, repositories: List[Repos
             'no; a sealed image, which registers at its first boot' if facts.is_sealed else 'no')
     pin = held or facts.variable(RELEASEVER) or None
     release = '{}, {}'.format(facts.os_title, 'held on {}'.format(pin) if pin else 'not held on a minor release')
-    words = {'pending': 'off until the next boot', 'not validated': 'on, not validated',
-             'unknown': 'unknown: only root can read the boot loader'}
-    fips_words = '{} (running kernel {})'.format(words.get(mode, mode), state.running_kernel or 'unknown')
+    words = {'on': 'on, ' + mode.proof.verdict, 'pending': 'off until the next boot',
+             'not validated': 'on, not validated', 'unknown': 'unknown: only root can read the boot loader'}
+    fips_words = '{} (running kernel {})'.format(words.get(mode.mode, mode.mode), state.running_kernel or 'unknown')
+    fips_words += '\n' + proof.verified(mode.evidence, mode.proof) if mode.mode == 'on' else ''
     rows = [('Registered', registered), ('Release', release), ('Repositories', _repository_words(repositories)),
             ('Hidden', '\n'.join('{} of {}: {}'.format(count, name, reason) for name, reasons in sorted(hidden.items())
                                  for reason, count in sorted(reasons.items()))),
@@ -147,7 +151,7 @@ def _repository_words(repositories: List[Repository]) -> str:
     return '\n'.join(rows) or 'none'
 
 
-def _document(facts: Facts, state: Boot, repositories: List[Repository], hidden: Dict[str, Dict[str, int]], mode: str,
+def _document(facts: Facts, state: Boot, repositories: List[Repository], hidden: Dict[str, Dict[str, int]], mode: Fips,
               todo: List[str], status: int, held: Optional[Release]) -> Dict[str, Any]:
     record = facts.registration
     return {
@@ -159,6 +163,7 @@ def _document(facts: Facts, state: Boot, repositories: List[Repository], hidden:
         'pin': str(held) if held else facts.variable(RELEASEVER) or None,
         'repositories': [repository._asdict() for repository in repositories],
         'hidden': hidden,
-        'fips': {'mode': mode, 'running_kernel': state.running_kernel, 'default_kernel': state.default_kernel,
-                 'crypto_policy': state.policy},
+        'fips': {'mode': mode.mode, 'running_kernel': state.running_kernel, 'default_kernel': state.default_kernel,
+                 'crypto_policy': state.policy, 'verdict': mode.proof.verdict,
+                 'reasons': [reason._asdict() for reason in mode.proof.reasons]},
         'next': todo}
