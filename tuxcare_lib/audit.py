@@ -87,7 +87,7 @@ def summary(document: Dict[str, Any]) -> List[Tuple[str, str]]:
     """The document as rows for a terminal."""
     rows = [('Host', '{} ({}), {}'.format(document['host'], document['system'], document['made_at'])),
             ('Verdict', document['verdict'])]
-    rows += [(check['id'], '{}: {} {}'.format(check['result'], check['title'], check['note']).strip()) for check in document['checks']]
+    rows += [(check['id'], '{result}: {title} {note}'.format(**check).strip()) for check in document['checks']]
     return [(name, clean(value)) for name, value in rows]
 
 
@@ -95,12 +95,13 @@ def summary(document: Dict[str, Any]) -> List[Tuple[str, str]]:
 
 _STYLE = '''
 :root { color-scheme: light dark; --ink: #1b1f24; --paper: #fff; --line: #c8ced6; --soft: #f3f5f7;
-  --good: #116329; --bad: #a40e26; --open: #7a4d00; }
+  --good: #116329; --bad: #a40e26; --due: #7a4d00; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6e9ed; --paper: #14171a; --line: #3d444d; --soft: #1f2328;
-  --good: #6fdd8b; --bad: #ff9492; --open: #f0b84a; } }
+  --good: #6fdd8b; --bad: #ff9492; --due: #f0b84a; } }
 @media print { :root { color-scheme: light; --ink: #000; --paper: #fff; --line: #999; --soft: #fff;
-  --good: #0a4a1d; --bad: #8a0c20; --open: #5c3a00; }
-  tr, pre, .check { break-inside: avoid; } h2 { break-after: avoid; } body { max-width: none; padding: 0; } }
+  --good: #0a4a1d; --bad: #8a0c20; --due: #5c3a00; }
+  tr, pre, .check { break-inside: avoid; } h2 { break-after: avoid; } body { max-width: none; padding: 0; font-size: 9.5pt; }
+  pre { font-size: 8pt; } }
 @page { size: A4; margin: 18mm; }
 body { background: var(--paper); color: var(--ink); font: 15px/1.5 system-ui, sans-serif; max-width: 60rem;
   margin: 0 auto; padding: 2rem; }
@@ -113,7 +114,8 @@ th[scope=row] { font-weight: 600; width: 11rem; }
 pre { background: var(--soft); border: 1px solid var(--line); padding: .5rem .75rem; margin: .25rem 0;
   font: 13px/1.4 ui-monospace, monospace; overflow-wrap: anywhere; white-space: pre-wrap; }
 .verdict { font-size: 1.25rem; font-weight: 700; }
-.good { color: var(--good); } .bad { color: var(--bad); } .open { color: var(--open); }
+th, .good, .bad, .due { white-space: nowrap; }
+.good { color: var(--good); } .bad { color: var(--bad); } .due { color: var(--due); }
 .check { margin-top: 1rem; }
 '''
 _GOOD, _BAD = (proof.VALIDATED, proof.COMPLIANT, NOT_A_FINDING), (proof.BROKEN, proof.NEITHER, OPEN)
@@ -153,7 +155,7 @@ def _text(value: object) -> str:
 
 
 def _word(value: str) -> str:
-    kind = 'good' if value in _GOOD else 'bad' if value in _BAD else 'open'
+    kind = 'good' if value in _GOOD else 'bad' if value in _BAD else 'due'
     return '<span class="{}">{}</span>'.format(kind, _text(value))
 
 
@@ -185,11 +187,11 @@ def _shown(check: Dict[str, str]) -> str:
 
 
 def _modules(modules: Sequence[Dict[str, Any]]) -> List[str]:
-    heads = ('Module', 'Validated build', 'Installed', 'Verdict', 'Certificate', 'Files')
+    heads = ('Validated build', 'Installed', 'Verdict', 'Certificate', 'Files')
     rows = ['<tr>{}</tr>'.format(''.join('<th>{}</th>'.format(head) for head in heads))]
     for module in modules:
         differing = _lines(text for part in module['parts'] for key in ('altered', 'edited', 'unread') for text in part[key])
-        cells = (_text(module['name']), _text(module['wanted']), _lines(part['nevra'] for part in module['parts']) or 'none',
+        cells = (_text(module['wanted']), _lines(part['nevra'] for part in module['parts']) or 'none',
                  _word(module['state']), _text(module['certificate'] or 'not known'), differing or 'as in the package database')
         rows.append('<tr>{}</tr>'.format(''.join('<td>{}</td>'.format(cell) for cell in cells)))
     return ['<table>'] + rows + ['</table>'] if modules else []
