@@ -53,7 +53,8 @@ def test_the_set_is_installed_and_the_next_boot_is_in_fips_mode(any_host: Host) 
     booted = any_host.reboot()
     assert (booted.osrelease, booted.fips_enabled) == (KERNEL, True)
     assert document(any_host.dnf("tuxcare", "status", "--json"))["fips"] == {
-        "mode": "on", "running_kernel": KERNEL, "default_kernel": IMAGE, "crypto_policy": "FIPS"}
+        "mode": "on", "running_kernel": KERNEL, "default_kernel": IMAGE, "crypto_policy": "FIPS", "verdict": "validated",
+        "reasons": []}
     assert "FIPS mode is enabled." in any_host.run(["fips-mode-setup", "--check"]).stdout
 
 

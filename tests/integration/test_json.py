@@ -148,7 +148,11 @@ def test_fips_enable_and_what_follows(esu: Host) -> None:
     assert first["changed"] is True and first["reboot"] is True and set(first["installed"]) == set(first["packages"])
     assert ["fips-mode-setup", "--enable"] in first["commands"]
     assert check(esu.dnf("tuxcare", "status", "--json"))["fips"]["mode"] == "pending"
+    told = check(esu.dnf("tuxcare", "fips", "status", "--json"), 4, "fips-status")
+    assert told["verdict"] == "pending reboot" and [reason["code"] for reason in told["reasons"]] == ["reboot"]
     esu.reboot()
+    report = check(esu.dnf("tuxcare", "fips", "report", "--json"), schema="fips-report")
+    assert report["verdict"] == "validated" and len(report["checks"]) == 4 and report["providers"] and report["boot_entries"]
     again = check(esu.dnf("-y", "tuxcare", "fips", "enable", "--json"), schema="fips-enable")
     assert (again["changed"], again["installed"], again["commands"], again["reboot"]) == (False, [], [], False)
     assert check(esu.dnf("tuxcare", "status", "--json"))["fips"]["mode"] == "on"

@@ -45,7 +45,11 @@ def test_what_there_is(words: List[str], verb: Optional[str]) -> None:
     [
         (['regster'], {}, "no such verb"),
         (['fips'], {}, 'needs one of: enable'),
-        (['fips', 'on'], {}, 'needs one of: enable'),
+        (['fips', 'on'], {}, 'needs one of: enable, status, report'),
+        (['fips', 'status', 'x'], {}, 'needs one of'),
+        (['fips', 'report', 'x', 'y'], {}, 'needs one of'),
+        (['fips', 'status'], {'sign': 'K'}, '`dnf tuxcare fips status` has no option --sign'),
+        (['fips', 'enable'], {'sign': 'K'}, '`dnf tuxcare fips enable` has no option --sign'),
         (['repos', 'diff', 'x'], {}, 'needs one of: diff, switch, revert'),
         (['register', 'ESU-1'], {}, 'takes no further word. A licence key goes into --license-key-file'),
         (['release', '9.2', 'ESU-1'], {}, 'takes no second word'),
@@ -62,6 +66,18 @@ def test_what_there_is_not(words: List[str], options: Dict[str, Any], said: str)
     assert said in str(caught.value)
     assert caught.value.remedy and caught.value.status == 1
     assert 'SECRET' not in str(caught.value) and 'ESU-1' not in str(caught.value)
+
+
+@pytest.mark.parametrize('words, options, root', [
+    (['fips', 'enable'], {}, True), (['fips', 'status'], {}, False), (['fips', 'report', 'x.html'], {'sign': 'K'}, False),
+    (['repos', 'diff'], {}, False), (['repos', 'switch'], {}, True), (['release'], {}, False), (['release', '9.4'], {}, True),
+    (['status'], {}, False), (['status'], {'check': True}, True), ([], {}, False)])
+def test_who_may(words: List[str], options: Dict[str, Any], root: bool) -> None:
+    assert cli.needs_root(cli.check(words, given(**options))) is root
+
+
+def test_the_command_of_a_report_is_without_its_file() -> None:
+    assert cli.check(['fips', 'report', 'x.html'], given()).command == 'fips report'
 
 
 def test_an_empty_value_counts_as_given() -> None:

@@ -14,7 +14,7 @@ if shutil.which('gpg') is None:
 
 from tests.unit.samples import REAL
 from tuxcare_lib import keyring
-from tuxcare_lib.errors import SigningKeyError
+from tuxcare_lib.errors import CommandError, SigningKeyError
 
 
 class Gpg(NamedTuple):
@@ -123,3 +123,44 @@ def test_the_vendors_real_key() -> None:
     data = (REAL / 'RPM-GPG-KEY-TuxCare').read_bytes()
     fingerprint = 'FAD7859081D0738B7A828496D07BF2A08D50EB66'
     assert keyring.check(data, fingerprint).fingerprint == fingerprint
+
+
+# --- a signature of the administrator's -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def own(gpg: Gpg, prints: List[str], monkeypatch: pytest.MonkeyPatch) -> Gpg:
+    """The test's keyring as the caller's own."""
+    monkeypatch.setenv('GNUPGHOME', gpg.home)
+    return gpg
+
+
+def verified(gpg: Gpg, data: bytes, signature: bytes) -> str:
+    """Whose signature it is, by gpg's own word."""
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(signature)
+        file.flush()
+        lines = gpg.run('--status-fd', '1', '--verify', file.name, '-', given=data).decode('utf-8').split('\n')
+    return next(line.split()[-1] for line in lines if 'VALIDSIG' in line)
+
+
+@pytest.mark.parametrize('place', [0, 1])
+def test_a_signature_is_by_the_key_that_was_named(own: Gpg, prints: List[str], place: int) -> None:
+    """Also by the one that gpg does not take of itself."""
+    assert verified(own, b'text', keyring.sign(b'text', prints[place])) == prints[place]
+    assert keyring.sign(b'text', ['Good Key', 'Other Key'][place]).startswith(b'-----BEGIN PGP SIGNATURE-----')
+
+
+@pytest.mark.parametrize('key', ['Key', 'nobody@example.com', '0' * 40, '', '--list-keys', '-a'])
+def test_a_key_that_is_not_one_signs_nothing(own: Gpg, key: str) -> None:
+    """gpg would take its default key: for a name that it does not know, and for one that several have."""
+    with pytest.raises(CommandError) as caught:
+        keyring.sign(b'text', key)
+    assert '\n' not in str(caught.value) and caught.value.remedy
+
+
+def test_a_key_that_cannot_sign_is_one_line(own: Gpg) -> None:
+    expired = own.make('Late Key', '--faked-system-time', '20200101T000000')
+    with pytest.raises(CommandError) as caught:
+        keyring.sign(b'text', expired)
+    assert expired in str(caught.value) and '\n' not in str(caught.value)
