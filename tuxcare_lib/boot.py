@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a host boots and in which mode: read without changing anything, and set by the system's own programs."""
 
+import os
 from typing import Callable, List, Sequence, Tuple
 
 from tuxcare_lib import executor, fips, proof
@@ -11,8 +12,11 @@ from tuxcare_lib.rootfs import Root
 
 
 def read(root: Root) -> Boot:
-    """The boot state. What cannot be read is empty: no boot loader in a container, no /proc below an image."""
-    default = _said(root, 'grubby', '--default-kernel')
+    """The boot state. What cannot be read is empty: no boot loader in a container, no /proc below an image.
+
+    Who is not root cannot read grubenv, and grubby names the first entry as the default then: so it is not asked.
+    """
+    default = _said(root, 'grubby', '--default-kernel') if os.geteuid() == 0 else ''
     entry = _said(root, 'grubby', '--info=' + default) if default else ''
     arguments = next((line[5:].strip('"') for line in entry.split('\n') if line.startswith('args=')), '')
     return Boot(_first_line(root, '/proc/sys/kernel/osrelease'),

@@ -43,7 +43,7 @@ def find(root: Root, catalogue: Catalogue, facts: Facts, state: Boot, briefly: b
     notes: List[str] = []
     parts = {} if found.wanted is None else _parts(root, found.wanted, not found.is_off, notes)
     if not state.default_kernel:
-        notes.append('The boot loader: grubby names no default kernel to this user.')
+        notes.append('What boots next: grubby names no default kernel, or you are not root.')
     asked = _providers(root, notes) if state.mode_on else None
     return found._replace(
         parts=parts, applied=boot.applied_policy(root), entries=boot.entries(root, state.default_kernel), providers=asked,

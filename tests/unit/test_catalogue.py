@@ -96,7 +96,8 @@ def test_nothing_of_it_is_repeated_in_code() -> None:
     pytest.param('[product p]\ntitle = x\nmoves = no\ncolour = red\n', 4, "unknown key 'colour'", id='unknown-key'),
     pytest.param('[fips almalinux 9.2 s390x]\nkernel = kernel\nmodules =\n', 2, 'a package such as', id='no-package'),
     pytest.param('[fips almalinux 9.3 x86_64]\nkernel = kernel-1-1\nmodules =\n', 1, '9.3', id='set-of-no-release'),
-    pytest.param('[fips almalinux 9.2 s390x]\nkernel = k-1-1\nmodules =\ncertificates = openssl\n', 4, 'openssl=1234', id='no-pair'),
+    pytest.param('[fips almalinux 9.2 s390x]\nkernel = k-1-1\nmodules =\ncertificates = openssl\n', 4, 'openssl=1234',
+                 id='no-pair'),
     pytest.param('[catalogue]\nschema = 2\n', 2, 'schema 1 only', id='later-schema'),
     pytest.param('[repository r]\ntitle = x\nproducts = esu\npath = a/$releasever/\n', 4, '$releasever', id='unknown-variable'),
 ])
