@@ -88,8 +88,9 @@ def test_everything_that_blocks(host: Host, service: Service, universe: Universe
             error = check(host.dnf(*options), 1, "error")
             assert error["error"]["code"] == "preflight" and set(told(error)) == {"container", "boot-device", "luks-at-boot"}
         done = host.dnf("-y", "tuxcare", "fips", "enable")
-        assert done.returncode == 1 and [line for line in done.stderr.splitlines() if line.startswith("Error: ")] == [
-            "Error: 3 things keep this host out of FIPS mode: container, boot-device, luks-at-boot. Each is told with its remedy."]
+        line, = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
+        assert done.returncode == 1 and "3 things" in line and line.endswith(
+            ": container, boot-device, luks-at-boot. Each is told with its remedy.")
         assert all(word in done.stderr for word in (".containerenv", "/dev/sda1", UUID, "luksConvertKey", "fstab"))
     # Its remedies, one after the other.
     (host.root / "run/.containerenv").unlink()

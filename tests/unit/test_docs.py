@@ -202,7 +202,8 @@ def test_every_code_of_a_finding() -> None:
 
 
 def test_every_check_of_fips() -> None:
-    table = [(code(row[0]), row[1]) for row in rows(text('fips.md'))]
+    checks = text('fips.md').partition('\n## Checks\n')[2].partition('\n## ')[0]
+    table = [(code(row[0]), row[1]) for row in rows(checks)]
     assert table == [(name, level) for name, level, _ in preflight.CHECKS]
 
 
