@@ -15,6 +15,8 @@ from tuxcare_lib.errors import CommandError, SigningKeyError
 _FOLDER = '/tmp'
 # python-gnupg hands its whole environment on to gpg, and takes gpg from PATH.
 _ENVIRONMENT = {'PATH': '/usr/sbin:/usr/bin:/sbin:/bin', 'LC_ALL': 'C'}
+# Where the administrator's own keyring is, and the terminal on which its passphrase is asked for.
+_OF_THE_CALLER = ('HOME', 'GNUPGHOME', 'GPG_TTY', 'TERM')
 
 
 class SigningKey(NamedTuple):
@@ -30,7 +32,7 @@ def check(data: bytes, fingerprint: str) -> SigningKey:
 
     Raises SigningKeyError for no key, a second one, another one, or one that has expired or was revoked.
     """
-    with _folder() as home, _own_environment(home):
+    with _folder() as home, _own_environment(HOME=home):
         path = os.path.join(home, 'key')
         with open(path, 'wb') as stream:
             stream.write(data)
@@ -61,11 +63,11 @@ def _folder() -> 'tempfile.TemporaryDirectory[str]':
 
 
 @contextlib.contextmanager
-def _own_environment(home: str) -> Iterator[None]:
-    """Nothing of the user's reaches gpg, which is told nothing but where it works."""
+def _own_environment(**more: str) -> Iterator[None]:
+    """Nothing of the user's reaches gpg but what is named."""
     users = dict(os.environ)
     os.environ.clear()
-    os.environ.update(_ENVIRONMENT, HOME=home)
+    os.environ.update(_ENVIRONMENT, **more)
     try:
         yield
     finally:
@@ -89,18 +91,20 @@ def sign(data: bytes, key: str) -> bytes:
 
     gpg takes its default key where it does not find the one that it is told to prefer, so the signature is looked at.
     """
-    try:
-        ring = gnupg.GPG()
-    except (OSError, ValueError):
-        raise CommandError('The program gpg cannot be run.', 'Install gnupg2.')
-    found = [] if key.startswith('-') else ring.list_keys(True, keys=[key])
-    if len(found) != 1:
-        raise CommandError('{} secret keys are {!r} in your keyring.'.format(len(found) or 'No', key),
-                           'Name one by its fingerprint: gpg --list-secret-keys')
-    own = {str(found[0]['fingerprint'])} | {str(subkey[2]) for subkey in found[0]['subkeys']}
-    made = ring.sign(data, keyid=str(found[0]['fingerprint']), detach=True, clearsign=False)
-    if not made.data or str(made.fingerprint) not in own:
-        last = str(made.stderr or '').strip().split('\n')
-        said = next((line[5:] for line in reversed(last) if line.startswith('gpg: ')), 'no signature came.')
-        raise CommandError('gpg did not sign with {}: {}'.format(key, said), 'Try: gpg --local-user {} --detach-sign'.format(key))
+    with _own_environment(**{name: os.environ[name] for name in _OF_THE_CALLER if name in os.environ}):
+        try:
+            ring = gnupg.GPG()
+        except (OSError, ValueError):
+            raise CommandError('The program gpg cannot be run.', 'Install gnupg2.')
+        found = [] if key.startswith('-') else ring.list_keys(True, keys=[key])
+        if len(found) != 1:
+            raise CommandError('{} secret key of your keyring is the one of --sign.'.format('More than one' if found else 'No'),
+                               'Name one by its fingerprint: gpg --list-secret-keys')
+        fingerprint = str(found[0]['fingerprint'])
+        made = ring.sign(data, keyid=fingerprint, detach=True, clearsign=False)
+    if not made.data or str(made.fingerprint) not in {fingerprint}.union(str(subkey[2]) for subkey in found[0]['subkeys']):
+        lines = str(made.stderr or '').strip().split('\n')
+        said = next((line[5:] for line in reversed(lines) if line.startswith('gpg: ')), 'no signature came.')
+        raise CommandError('gpg did not sign with {}: {}'.format(fingerprint, said),
+                           'Try: gpg --local-user {} --detach-sign'.format(fingerprint))
     return _bytes(made.data)

@@ -214,9 +214,9 @@ def test_the_report_of_a_host_that_is_off(host: Host, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("args, words", [
-    (["r.pdf"], ["r.pdf", ".html"]), (["r"], [".json"]), (["no/r.html"], ["no folder"]), (["--sign", "K"], ["FILE"]),
+    (["r.pdf"], [".html"]), (["r"], [".json"]), (["no/r.html"], ["no folder"]), (["--sign", "K"], ["FILE"]),
     (["link.html"], ["symbolic link"]), (["vars/r.html"], ["dnf reads"]), (["repos/r.json"], ["dnf reads"]),
-    (["folder.html"], ["folder.html"]), (["r.html", "--sign", "nobody"], ["secret key", "nobody"]),
+    (["folder.html"], ["folder.html"]), (["r.html", "--sign", "nobody"], ["No secret key"]),
 ], ids=" ".join)
 def test_a_report_that_is_refused_leaves_nothing(host: Host, tmp_path: Path, args: List[str], words: List[str]) -> None:
     (tmp_path / "link.html").symlink_to("target.html")

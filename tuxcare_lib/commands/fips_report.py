@@ -82,7 +82,7 @@ def _path(context: Context) -> Optional[str]:
         return None
     path = os.path.abspath(context.options.words[1])
     if not path.endswith(_FORMATS):
-        raise UsageError('{!r} ends neither in .html nor in .json.'.format(context.options.words[1]), 'Name the report so.')
+        raise UsageError('The name of the report ends neither in .html nor in .json.', 'Name it so.')
     host = Root()
     for name in (path, path + '.asc'):
         if host.is_link(name):
