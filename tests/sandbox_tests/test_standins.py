@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The stand-ins of grubby, fips-mode-setup and update-crypto-policies, run in a root made of packages alone."""
+"""The stand-ins of grubby, fips-mode-setup, update-crypto-policies and openssl, run in a root made of packages alone."""
 
 from pathlib import Path
 from typing import List
@@ -70,7 +70,11 @@ def test_fips_mode_on_and_off(host: Root) -> None:
     assert said.endswith("FIPS mode will be enabled.\nPlease reboot the system for the setting to take effect.\n")
     assert host.run("fips-mode-setup", "--check") == "FIPS mode is disabled.\n"
     host.run("fips-mode-setup", "--is-enabled", status=2)
+    assert "fips" not in host.run("openssl", "list", "-providers")
     fips_enabled(host, "1")
+    assert host.run("openssl", "list", "-providers").endswith(
+        "  fips\n    name: OpenSSL FIPS Provider for AlmaLinux 9\n    version: 3.0.7-1d2bd88ee26b3c90\n    status: active\n")
+    host.run("openssl", "version", status=1)
     assert host.run("fips-mode-setup", "--check") == "FIPS mode is enabled.\n"
     assert host.run("fips-mode-setup", "--is-enabled") == ""
     assert host.run("update-crypto-policies", "--show") == "FIPS\n"
