@@ -165,6 +165,10 @@ class TuxcareCommand(dnf.cli.Command):
         if self.afterwards is not None:
             _told(self.afterwards)
 
+    def leaves_fips(self) -> bool:
+        """Whether the verb takes the validated packages back itself."""
+        return self._verb is not None and self._verb.leaves_fips
+
     def _run(self, step: 'Callable[[], None]') -> None:
         """dnf's own errors go on as they are; anything else is told in one line instead of a traceback."""
         error = _caught(step)
@@ -228,7 +232,13 @@ class _Hooks(object):
         """Packages are known: those past the pin are hidden."""
         self._start_late()
         if self._guard:
+            self._guard.is_lifted = self._is_lifted()
             self._attempt(lambda: self._guard.hide(self.base))
+
+    def _is_lifted(self) -> bool:
+        """Whether this is one of our own verbs that leave FIPS mode."""
+        command = getattr(self.cli, 'command', None)
+        return isinstance(command, TuxcareCommand) and command.leaves_fips()
 
     def resolved(self) -> None:
         """The plan is made: the last word over it."""
@@ -249,7 +259,7 @@ class _Hooks(object):
     def _before_rpm(self) -> None:
         self._guard.check_packages(self.base)
         from tuxcare_lib.adapter.aftermath import Aftermath  # now: rpm may be about to replace it
-        self._aftermath = Aftermath(self._root, self._guard, self.base.conf.basearch)
+        self._aftermath = Aftermath(self._root, self._guard, self.base)
 
     def _start(self) -> None:
         self._root = _registered_root(self.base.conf)

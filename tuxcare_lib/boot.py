@@ -6,7 +6,7 @@ from typing import Callable, List, Sequence, Tuple
 
 from tuxcare_lib import executor, fips, proof
 from tuxcare_lib.errors import CommandError, TuxcareError
-from tuxcare_lib.model import Boot
+from tuxcare_lib.model import Boot, Work
 from tuxcare_lib.proof import Entry
 from tuxcare_lib.rootfs import Root
 
@@ -19,9 +19,13 @@ def read(root: Root) -> Boot:
     default = _said(root, 'grubby', '--default-kernel') if os.geteuid() == 0 else ''
     entry = _said(root, 'grubby', '--info=' + default) if default else ''
     arguments = next((line[5:].strip('"') for line in entry.split('\n') if line.startswith('args=')), '')
-    return Boot(_first_line(root, '/proc/sys/kernel/osrelease'),
-                _first_line(root, '/proc/sys/crypto/fips_enabled') == '1',
+    return Boot(_first_line(root, '/proc/sys/kernel/osrelease'), is_in_fips_mode(root),
                 default, arguments, _first_line(root, '/etc/crypto-policies/config'))
+
+
+def is_in_fips_mode(root: Root) -> bool:
+    """Whether the running kernel is."""
+    return _first_line(root, '/proc/sys/crypto/fips_enabled') == '1'
 
 
 def entries(root: Root, default: str) -> Tuple[Entry, ...]:
@@ -60,14 +64,14 @@ def restore(root: Root, before: Boot, say: Callable[[str], None]) -> None:
         raise CommandError('The boot loader did not take `{}`.'.format(' '.join(left[0])), 'Look at `grubby --info=DEFAULT`.')
 
 
-def enter(root: Root, kernel: str, say: Callable[[str], None]) -> List[Tuple[str, ...]]:
-    """The next boot is of this kernel image in FIPS mode. Returns what was run. Raises CommandError.
+def enter(root: Root, work: Work, say: Callable[[str], None]) -> List[Tuple[str, ...]]:
+    """The next boot is of the kernel image of a work in FIPS mode. Returns what was run. Raises CommandError.
 
     What the programs say they did is looked for in the boot loader's own entry: a silent failure would show at boot.
     """
-    done = run(root, fips.commands(kernel, read(root)), say)
+    done = run(root, fips.commands(work.kernel, read(root), work.arguments), say)
     state = read(root)
-    if fips.commands(kernel, state):
+    if fips.commands(work.kernel, state, work.arguments):
         raise CommandError('The boot loader did not take the change: default kernel {}, arguments {!r}, policy {}.'.format(
             state.default_kernel or 'unknown', state.arguments, state.policy or 'unknown'),
             'Look at `grubby --info=DEFAULT` and `fips-mode-setup --check`.')

@@ -78,7 +78,8 @@ SCHEMA: Dict[str, Dict[str, Key]] = {
                    'products': Key(schema.words, required=True), 'fips': Key(schema.boolean, default=False),
                    'proves': Key(schema.text, default='')},
     'fips': {'kernel': Key(_package, required=True), 'modules': Key(_packages, required=True),
-             'multilib': Key(schema.words, default=()), 'certificates': Key(_certificates, default={})},
+             'multilib': Key(schema.words, default=()), 'certificates': Key(_certificates, default={}),
+             'holds': Key(schema.words, default=())},
 }
 
 # How many words follow the kind in the name of a section.

@@ -44,19 +44,26 @@ class _Mount(NamedTuple):
 def read(root: Root, boot: Boot, wanted: PackageSet, catalogue: Catalogue) -> Circumstances:
     """The circumstances, as far as they are known before dnf resolves."""
     mounts = _mounts(root)
-    own = [mount.source for mount in mounts if mount.point == '/boot' and mount.kind != 'autofs']
-    source = own[-1] if own else '' if mounts else None
+    source, uuid = boot_device(root)
     users = _users(root)
     settings = _sshd(root)
     libraries, modules = _foreign(root, wanted, catalogue)
     return Circumstances(
         boot=boot, image=fips.kernel_image(wanted), container=_container(root), boot_source=source,
-        boot_uuid=_uuid(root, source) if source else '', secure_boot=_secure_boot(root),
+        boot_uuid=uuid, secure_boot=_secure_boot(root),
         shims=tuple(package.nevra for package in rpmdb.installed(root, _SHIMS)),
         host_keys=_host_keys(root), authorized_keys=tuple(key for user in users for key in user.keys),
         logins=tuple(ssh.login(user.user, settings, user.keys, user.by_password) for user in users) if settings else (),
         has_other_logins=ssh.has_other_ways(settings) or any(_or('', root.kind, path) for path in _OTHER_LOGINS),
         volumes=tuple(_volumes(root, boot, mounts)), libraries=libraries, modules=modules)
+
+
+def boot_device(root: Root) -> Tuple[Optional[str], str]:
+    """The device of a /boot of its own ('' where it has none, None where that is not known), and its UUID."""
+    mounts = _mounts(root)
+    own = [mount.source for mount in mounts if mount.point == '/boot' and mount.kind != 'autofs']
+    source = own[-1] if own else '' if mounts else None
+    return source, _uuid(root, source) if source else ''
 
 
 def rooms(needs: Sequence[Tuple[str, str, int]]) -> Tuple[Room, ...]:

@@ -57,10 +57,13 @@ VERBS: Tuple[Verb, ...] = (
     Verb('release', 'show or move the release that this host is held on', (
         Option(('--list',), 'list', 'list the releases that the catalogue knows, and for which product'),
         DRY_RUN, JSON), argument='X.Y', changes=True, needs_root=True),
-    Verb('fips', 'enter FIPS 140-3 mode with the validated packages; show and report whether the host is in it', (
+    Verb('fips', 'enter FIPS 140-3 mode with the validated packages, leave it, prove it', (
+        Option(('--strict',), 'strict', 'enable: hold exactly the validated builds, without the vendor\'s later FIPS builds',
+               words=('enable',)),
+        Option(('--packages',), 'packages', 'disable: put the community\'s builds back as well', words=('disable',)),
         Option(('--sign',), 'sign', 'report: sign FILE with this key of your own keyring, as FILE.asc', 'KEYID', ('report',)),
-        DRY_RUN._replace(help='enable: print what would be done, as a diff of each file; change nothing'), JSON),
-         ('enable', 'status', 'report'), argument='FILE', last='report', changes=True, needs_root=True),
+        DRY_RUN._replace(help='enable, disable: print what would be done, as a diff of each file; change nothing'), JSON),
+         ('enable', 'disable', 'status', 'report'), argument='FILE', last='report', changes=True, needs_root=True),
     Verb('repos', 'show or change which mirrors the operating system\'s repositories use', (
         *_SIDES, DRY_RUN._replace(help='switch and revert: print a diff of each file; change nothing'), JSON),
          ('diff', 'switch', 'revert'), changes=True, needs_root=True),
@@ -173,7 +176,7 @@ def overview() -> str:
     """What `dnf tuxcare` alone prints."""
     lines = ['TuxCare Enterprise Support for AlmaLinux', '', 'usage: dnf tuxcare VERB [options]', '']
     for verb in VERBS:
-        lines.append('  {:<34} {}'.format(form(verb), verb.summary))
+        lines.append('  {:<41} {}'.format(form(verb), verb.summary))
     return '\n'.join(lines + ['', '`dnf tuxcare VERB --help` tells the options of a verb.'])
 
 

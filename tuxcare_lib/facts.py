@@ -12,8 +12,8 @@ from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from tuxcare_lib import inifile, registration, repofile
 from tuxcare_lib.errors import FileSystemError, HostError, Problem, StateError, TuxcareError
-from tuxcare_lib.host import (BEFORE, FIRST_BOOT_KEY, OWN_FILES, REGISTRATION, REPOSITORY_FOLDERS, SEALED, STATE_FOLDER,
-                              Facts, Kept, Registration, RepositoryFile)
+from tuxcare_lib.host import (BEFORE, FIPS_STATE, FIRST_BOOT_KEY, OWN_FILES, REGISTRATION, REPOSITORY_FOLDERS, SEALED,
+                              STATE_FOLDER, Facts, Kept, Registration, RepositoryFile)
 from tuxcare_lib.model import Image, Release
 from tuxcare_lib.rootfs import Root
 
@@ -27,7 +27,7 @@ def gather(root: Root, architecture: Optional[str] = None) -> Facts:
         raise HostError('{} is not a folder.'.format(root.path), 'Name one that holds an installed system.')
     release_file = _os_release(root)
     files, problems = _repository_files(root)
-    images = {path: _own(root, path) for path in OWN_FILES + (SEALED, FIRST_BOOT_KEY)}
+    images = {path: _own(root, path) for path in OWN_FILES + (SEALED, FIRST_BOOT_KEY, FIPS_STATE)}
     record = _record(images, any(repofile.is_ours(file.document) for file in files))
     return Facts(
         root=root.path, os_id=release_file.get('ID', ''),

@@ -9,11 +9,12 @@ import re
 from typing import AbstractSet, Any, Dict, List, Optional, Tuple
 
 from tuxcare_lib import host as places
-from tuxcare_lib import inifile, messages
+from tuxcare_lib import messages
 from tuxcare_lib.catalogue import Catalogue
 from tuxcare_lib.errors import HostError, NotRegisteredError, StateError
+from tuxcare_lib.hold import is_fips_build
 from tuxcare_lib.host import Facts
-from tuxcare_lib.model import Boot, Change, Image, PackageSet, Release
+from tuxcare_lib.model import Boot, Image, PackageSet, Release
 
 _SCHEMA = 1
 
@@ -50,11 +51,6 @@ def evr(nevr: str) -> Tuple[str, str, str]:
     return (epoch, rest, release) if colon else ('0', version, release)
 
 
-def is_fips_build(release: str) -> bool:
-    """`.tuxcare.3` is a FIPS build, `.tuxcare.els1` a fix that is none (FACTS 4)."""
-    return bool(re.search(r'\.tuxcare\.[0-9]+\Z', release, re.A))
-
-
 def is_vendors_build(vendor: Optional[str], release: str) -> bool:
     """Whether a build is TuxCare's, FIPS or fix, by its vendor or its release (FACTS 3 and 4)."""
     return 'tuxcare' in (vendor or '').lower() or '.tuxcare.' in release
@@ -80,12 +76,33 @@ def kernel_image(wanted: PackageSet) -> str:
     return '/boot/vmlinuz-{}-{}.{}'.format(version, release, wanted.architecture)
 
 
-def commands(image: str, boot: Boot) -> Tuple[Tuple[str, ...], ...]:
+def image_to_start(wanted: PackageSet, default: str, strict: bool) -> str:
+    """The validated kernel's image; the default one, where that is a later FIPS build of the vendor's and may be."""
+    later = is_fips_build(default.rpartition('.')[0]) and not strict
+    return default if later else kernel_image(wanted)
+
+
+def by_arguments(image: str) -> bool:
+    """Whether a kernel's system has no fips-mode-setup: kernel arguments alone turn the mode on (FACTS 4: EL 10)."""
+    major = re.search(r'\.el([0-9]+)', image, re.A)
+    return major is not None and int(major.group(1)) >= 10
+
+
+def arguments_for(image: str, boot_source: Optional[str], boot_uuid: str) -> str:
+    """The kernel arguments to be set; empty where fips-mode-setup sets them. A /boot of its own has to be named in them."""
+    if not by_arguments(image):
+        return ''
+    return 'fips=1' + (' boot=UUID=' + boot_uuid if boot_source else '')
+
+
+def commands(image: str, boot: Boot, arguments: str = '') -> Tuple[Tuple[str, ...], ...]:
     """What still has to be run so that a kernel image boots in FIPS mode, in order; nothing where it does already."""
     steps: List[Tuple[str, ...]] = []
     if boot.default_kernel != image:
         steps.append(('grubby', '--set-default=' + image))
-    if not will_be_on(boot):
+    if arguments and not set(arguments.split()) <= set(boot.arguments.split()):
+        steps.append(('grubby', '--update-kernel=ALL', '--args=' + arguments))
+    elif not arguments and not will_be_on(boot):
         steps.append(('fips-mode-setup', '--enable'))
     return tuple(steps)
 
@@ -99,6 +116,9 @@ def way_back(now: Boot, before: Boot) -> Tuple[Tuple[str, ...], ...]:
     if before.default_kernel and now.default_kernel != before.default_kernel:
         steps.append(('grubby', '--set-default=' + before.default_kernel))
     words, old = now.arguments.split(), before.arguments.split()
+    if by_arguments(now.default_kernel):
+        added = sorted(word for word in words if word.startswith(('fips=', 'boot=')) and word not in old)
+        return tuple(steps + ([('grubby', '--update-kernel=ALL', '--remove-args=' + ' '.join(added))] if added else []))
     policy = before.policy or 'DEFAULT'
     # A policy of the mode without the mode is what some sites have: then that policy alone is no sign of it.
     leaves = not will_be_on(before) and ('fips=1' in words or (
@@ -121,7 +141,7 @@ def way_back(now: Boot, before: Boot) -> Tuple[Tuple[str, ...], ...]:
 
 def will_be_on(boot: Boot) -> bool:
     """Whether the next boot of the default kernel is in FIPS mode."""
-    return 'fips=1' in boot.arguments.split() and boot.policy.startswith('FIPS')
+    return 'fips=1' in boot.arguments.split() and (boot.policy.startswith('FIPS') or by_arguments(boot.default_kernel))
 
 
 def remembered(data: Optional[bytes]) -> Optional[Boot]:
@@ -146,21 +166,15 @@ def boot_of(document: Dict[str, Any]) -> Boot:
     return found
 
 
-def render(before: Boot) -> Image:
-    """The image of the file that remembers how the host booted before FIPS mode."""
-    document = {'schema': _SCHEMA, 'before': before._asdict()}
+def has(data: Optional[bytes], flag: str) -> bool:
+    """Whether the file has a flag: `strict` (the validated builds alone), or `told` (that a reboot is due)."""
+    try:
+        return json.loads((data or b'{}').decode('utf-8')).get(flag) is True
+    except (ValueError, AttributeError, RecursionError):
+        return False
+
+
+def render(before: Boot, strict: bool = False, told: bool = False) -> Image:
+    """The image of the file that says that FIPS mode is held, how strictly, and how the host booted before it."""
+    document = {'schema': _SCHEMA, 'before': before._asdict(), 'strict': strict, 'told': told}
     return Image((json.dumps(document, indent=1, sort_keys=True) + '\n').encode('ascii'), 0o644)
-
-
-def repository_change(facts: Facts) -> Optional[Change]:
-    """tuxcare.repo with the FIPS repository enabled; None where it is already, or the service has none."""
-    image = facts.images[places.TUXCARE_REPO]
-    if image is None:
-        return None
-    document = inifile.parse(inifile.decode(image.data))
-    for section in document.sections:
-        option = section.option('enabled')
-        if section.name == 'tuxcare-fips' and option and option.value != '1':
-            text = document.edited({option.start: ['enabled=1\n']}).render()
-            return Change(places.TUXCARE_REPO, image, image._replace(data=inifile.encode(text), mtime_ns=None))
-    return None

@@ -92,6 +92,7 @@ def begin(root: Root, verb: str, changes: Sequence[Change], imports: str = '', w
         root.remove_tree(leftover)
     document = {'schema': _SCHEMA, 'verb': verb, 'made_folder': made, 'forward': False, 'imports': imports,
                 'install': work.install, 'erase': work.erase, 'packages_done': work.is_done, 'kernel': work.kernel,
+                'arguments': work.arguments,
                 'boot': work.boot._asdict() if work.boot else None,
                 'files': [{'path': change.path, 'before': to_json(change.before), 'after': _digest(change.after)}
                           for change in changes]}
@@ -217,7 +218,7 @@ def packages_are_done(root: Root) -> None:
 def _work(document: Dict[str, Any]) -> Work:
     names = [tuple(str(nevra) for nevra in document[key]) for key in ('install', 'erase')]
     return Work(names[0], names[1], None if document['boot'] is None else fips.boot_of(document['boot']),
-                str(document['kernel']), document['packages_done'] is True)
+                str(document['kernel']), document['packages_done'] is True, str(document.get('arguments', '')))
 
 
 def _distrust(root: Root, fingerprint: str) -> None:

@@ -11,6 +11,7 @@ REPLACE_HINT = 'To register it anew, run `dnf tuxcare register --replace`.'
 REGISTER_HINT = 'Register it with `dnf tuxcare register`.'
 ANEW = 'Run `dnf tuxcare unregister --local`, and register again.'
 RECOVER_HINT = 'Run `dnf tuxcare recover`.'
+ENABLE_HINT = 'Run `dnf tuxcare fips enable`.'
 NOTHING_TO_DO = 'Nothing to do.'
 DRY_RUN = 'Dry run: nothing was changed.'
 REBOOT = 'A reboot is due: the host enters FIPS mode when it starts {kernel}.'
@@ -40,6 +41,16 @@ SEALED_HINT = 'Run `dnf tuxcare register` to do it now, or `dnf tuxcare unregist
 SEALED_WITHOUT_KEY = 'The licence key is to come into {file} (0600) or, by systemd, as the credential {credential}.'
 SEALED_WITH_IDENTITY = ('The image has a machine-id, which all of its copies would share. Run: truncate -s 0 /etc/machine-id; '
                         'what else is to be one host\'s alone (ssh host keys) is for cloud-init or virt-sysprep.')
+FIPS_LEAVE = ('FIPS mode is left, and nothing holds the validated packages any more: the next `dnf upgrade` replaces them by '
+              'newer builds. Go on?')
+FIPS_LEFT = 'FIPS mode is off from the next boot; boot loader and crypto policy are as before it.'
+FIPS_PACKAGES_STAY = 'The validated packages stay; `dnf tuxcare fips disable --packages` takes them back.'
+FIPS_PACKAGES_BACK = '{number} packages of the validated set were put back to the community\'s builds, or removed.'
+FIPS_PACKAGES = '{number} packages of the validated set are replaced by the operating system\'s newest. Go on?'
+FIPS_LEFT_FIRST = ('A kernel of TuxCare\'s is running, or is the only one, and cannot be removed. First {kernel} becomes the '
+                   'default and FIPS mode is left; after a reboot `dnf tuxcare fips disable --packages` puts {number} packages '
+                   'back. Go on?')
+FIPS_LEFT_AGAIN = 'A reboot is due. Then run `dnf tuxcare fips disable --packages` again: it puts the packages back.'
 DRIFT = ('This host is not held on {} any more: the next `dnf upgrade` takes it to the newest minor release, '
          'which cannot be undone.')
 UNINSTALL_FIRST = ('A kernel of TuxCare\'s is running, or is the only one, and cannot be removed. First {kernel} becomes the '

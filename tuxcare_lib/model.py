@@ -95,7 +95,8 @@ class RepositoryEntry(NamedTuple):
 class PackageSet(NamedTuple):
     """The FIPS 140-3 validated packages of one release and architecture, as NEVRA without the architecture.
 
-    `certificates` has the numbers of the modules' certificates by package name, as far as they are known.
+    `certificates` has the numbers of the modules' certificates by package name, as far as they are known; `holds` are the names
+    of all packages that the same sources make.
     """
 
     family: str
@@ -105,6 +106,7 @@ class PackageSet(NamedTuple):
     modules: Tuple[str, ...]
     multilib: Tuple[str, ...]
     certificates: Dict[str, str] = {}
+    holds: Tuple[str, ...] = ()
 
 
 class Boot(NamedTuple):
@@ -121,6 +123,7 @@ class Work(NamedTuple):
     """What an operation changes beside files: packages as NEVRA, and `boot` as it was before (None: it stays as it is).
 
     `kernel` is the image to be started in FIPS mode, once the packages are there; empty where the mode is not entered.
+    `arguments` are those that turn it on; empty where fips-mode-setup does.
     `is_done`: rpm has finished the packages, scriptlets included.
     """
 
@@ -129,6 +132,7 @@ class Work(NamedTuple):
     boot: Optional[Boot] = None
     kernel: str = ''
     is_done: bool = False
+    arguments: str = ''
 
     def has_begun(self, installed: AbstractSet[str]) -> bool:
         """Whether anything of the packages is not as it was before."""

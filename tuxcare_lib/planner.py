@@ -11,7 +11,8 @@ from tuxcare_lib.enrolment import Enquiry, Enrolment
 from tuxcare_lib.errors import (ConfigurationError, EntitlementError, HostError, Problem,
                                 RepositoryFileError, UsageError)
 from tuxcare_lib.host import Facts, Kept, Registration
-from tuxcare_lib.model import Change, Family, Image, Product, Release, ReleaseEntry
+from tuxcare_lib.inifile import Document
+from tuxcare_lib.model import Change, Family, Image, PackageSet, Product, Release, ReleaseEntry
 from tuxcare_lib.pin import marker_line
 from tuxcare_lib.registration import Backup
 from tuxcare_lib.repofile import Switch, Tree
@@ -132,12 +133,71 @@ def switch_changes(facts: Facts, catalogue: Catalogue, settings: Settings,
     """The operating system's repository files on the vetted trees; what is switched already does not change."""
     switch = Switch(settings.repo_url, tuple(catalogue.families.values()), served, settings.ca_file)
     changes = []
+    wanted = held_set(facts, catalogue)
     for file in facts.repository_files:
         text = repofile.switched(file.document, switch).render()
         if text != file.document.render():
+            text = _with_hold(file.path, inifile.parse(text), catalogue, settings, wanted) if wanted else text
             changes.append(Change(file.path, file.image, file.image._replace(
                 data=inifile.encode(text), mtime_ns=None)))
     return changes
+
+
+def held_set(facts: Facts, catalogue: Catalogue) -> Optional[PackageSet]:
+    """The validated set that this host holds since `fips enable`; None where it holds none."""
+    record = facts.registration
+    if record is None or facts.images[places.FIPS_STATE] is None:
+        return None
+    return catalogue.package_set(record.family, record.pin, facts.architecture)
+
+
+def hold_changes(facts: Facts, catalogue: Catalogue, settings: Settings, wanted: Optional[PackageSet]) -> List[Change]:
+    """The repository files with other builds of the validated set excluded and the FIPS repository enabled, and our record.
+
+    Without a set: neither of that. So clients that load no plugin are held, too.
+    """
+    record = facts.registration
+    if record is None:
+        return []
+    kept = {entry.path: entry for entry in facts.kept}
+    changes = []
+    for file in facts.repository_files:
+        change = _edited(file.path, file.image, catalogue, settings, wanted)
+        entry = kept.get(file.path)
+        if entry is not None and entry.after is not None and not entry.secret:
+            after = _edited(file.path, entry.after, catalogue, settings, wanted).after
+            kept[file.path] = entry._replace(after=after)
+        if change.before != change.after:
+            changes.append(change)
+    return changes + recorded(facts, record, tuple(kept.values()))
+
+
+def _edited(path: str, image: Image, catalogue: Catalogue, settings: Settings, wanted: Optional[PackageSet]) -> Change:
+    text = _with_hold(path, inifile.parse(inifile.decode(image.data)), catalogue, settings, wanted)
+    data = inifile.encode(text)
+    return Change(path, image, image if data == image.data else image._replace(data=data, mtime_ns=None))
+
+
+def _with_hold(path: str, document: Document, catalogue: Catalogue, settings: Settings, wanted: Optional[PackageSet]) -> str:
+    document = repofile.unheld(document)
+    if path == places.TUXCARE_REPO:
+        document = _fips_repository(document, catalogue, wanted is not None)
+        prefix, packages = '{}/tuxcare/'.format(settings.repo_url), [
+            '{}-*-*.tuxcare.els*'.format(name) for name in (wanted.holds if wanted else ())]
+    else:
+        family = catalogue.families[wanted.family] if wanted else None
+        prefix = '{}/{}/'.format(settings.repo_url, family.vetted_path if family else '')
+        packages = list(wanted.holds) if wanted else []
+    return repofile.held(document, prefix, packages).render() if packages else document.render()
+
+
+def _fips_repository(document: Document, catalogue: Catalogue, enabled: bool) -> Document:
+    """tuxcare.repo with the FIPS repository enabled or disabled; the service may have none."""
+    names = {entry.id for entry in catalogue.repositories if entry.fips}
+    value = '{:d}'.format(enabled)
+    options = [section.option('enabled') for section in document.sections if section.name in names]
+    return document.edited({option.start: ['enabled={}\n'.format(value)] for option in options
+                            if option and option.value != value})
 
 
 def switched_again(facts: Facts, catalogue: Catalogue, settings: Settings, record: Registration) -> List[Change]:

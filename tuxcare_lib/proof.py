@@ -7,14 +7,15 @@
 import re
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
-from tuxcare_lib import fips
+from tuxcare_lib import fips, messages
+from tuxcare_lib.hold import is_fips_build
 from tuxcare_lib.model import Boot, PackageSet
 
 # Verdicts, and the first two and NEITHER of a module.
 VALIDATED, COMPLIANT, NEITHER = 'validated', 'compliant', 'neither'
 PENDING, BROKEN, OFF, UNKNOWN = 'pending reboot', 'broken', 'off', 'unknown'
 _AS_IT_SHOULD_BE = (VALIDATED, COMPLIANT)
-_ENABLE = 'Run `dnf tuxcare fips enable`.'
+_ENABLE = messages.ENABLE_HINT
 
 
 class Part(NamedTuple):
@@ -33,7 +34,7 @@ class Part(NamedTuple):
     @property
     def state(self) -> str:
         """A later FIPS build of the vendor's keeps to FIPS (DESIGN 4, rule 9)."""
-        if self.order > 0 and fips.is_fips_build(self.release):
+        if self.order > 0 and is_fips_build(self.release):
             return COMPLIANT
         return NEITHER if self.order else VALIDATED
 

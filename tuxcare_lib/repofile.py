@@ -37,6 +37,8 @@ _RELEASE = re.compile(_VARIABLE.format('releasever(?:_major|_minor)?') + r'(?:[.
                       _VARIABLE.format('releasever_minor') + ')?', re.A)
 _FIXED_RELEASE = re.compile(r'(?<=/)[0-9]+(?:\.[0-9]+)?(?=/)', re.A)
 _NOT_VETTED = {'debug', 'debuginfo', 'debugsource', 'source', 'sources'}
+# dnf's two names of one option.
+_EXCLUDES = ('excludepkgs', 'exclude')
 _FALSE = {'0', 'no', 'false', 'off'}
 
 
@@ -207,6 +209,34 @@ def _disable(document: Document, section: Section, url: Option, edits: Dict[int,
         line = document.lines[url.start]
         end = inifile.line_end(line) or '\n'
         edits[url.start] = [ADDED + end, 'enabled=0' + end] + edits.get(url.start, [line])
+
+
+def held(document: Document, prefix: str, packages: Sequence[str]) -> Document:
+    """The document with packages excluded in the sections whose addresses begin so; where that is so already, nothing changes.
+
+    dnf adds up its two spellings (tried): so the administrator's own excludes stay as they are, unless he uses both.
+    """
+    edits: Dict[int, Sequence[str]] = {}
+    for section in document.sections:
+        urls = [option for option in section.options if option.key in _URL_KEYS]
+        free = [key for key in _EXCLUDES if section.option(key) is None]
+        if packages and free and any(url.startswith(prefix) for url in urls_of(section)) and not _hold_lines(document, section):
+            start = urls[0].start - (document.lines[urls[0].start - 1].rstrip('\r\n') == ADDED)
+            end = inifile.line_end(document.lines[start]) or '\n'
+            edits[start] = [ADDED + end, '{}={}{}'.format(free[0], ' '.join(packages), end), document.lines[start]]
+    return document.edited(edits)
+
+
+def unheld(document: Document) -> Document:
+    """The inverse of `held`."""
+    return document.edited({line: () for section in document.sections for number in _hold_lines(document, section)
+                            for line in (number, number + 1)})
+
+
+def _hold_lines(document: Document, section: Section) -> List[int]:
+    """Where our lines with excluded packages are: the number of the line above each."""
+    return [number for number in range(section.start, section.end - 1) if document.lines[number].rstrip('\r\n') == ADDED
+            and document.lines[number + 1].startswith(tuple(key + '=' for key in _EXCLUDES))]
 
 
 def unpinnable(document: Document, families: Sequence[Family]) -> List[Tuple[int, str]]:

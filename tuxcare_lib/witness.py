@@ -30,6 +30,8 @@ _CONFIGURATION = 'tuxcare.conf'
 _ADDITIONS = 'tuxcare.d'
 _STATE = '/var/lib/tuxcare/registration.json'
 _BACKUP = '/var/lib/tuxcare/before.json'
+_FIPS = '/var/lib/tuxcare/fips.json'
+_FIPS_ENABLED = '/proc/sys/crypto/fips_enabled'
 _SEALED = '/var/lib/tuxcare/sealed.json'
 _JOURNAL = '/var/lib/tuxcare/journal'
 _TOKEN = '/etc/dnf/vars/tuxcare_token'
@@ -95,6 +97,20 @@ class Host:
             raise Unsafe('{} is {}. {}'.format(_TOKEN, 'missing' if value is None else 'damaged', _REPLACE))
         self._check_environment('tuxcare_token', value)
         return value
+
+    def fips(self) -> 'Optional[bool]':
+        """Whether FIPS mode is to be held strictly; None where it is neither on nor being entered."""
+        data = self._read(_FIPS)
+        if data is not None:
+            try:
+                return json.loads(data.decode('utf-8'))['strict'] is not False
+            except (ValueError, KeyError, TypeError, RecursionError):
+                return True  # what is damaged holds more, not less
+        try:
+            with open(self._outside(_FIPS_ENABLED), 'rb') as stream:
+                return False if stream.read(1) == b'1' else None
+        except OSError:
+            return None
 
     def release(self, record: 'Dict[str, Any]', policy: 'Dict[str, Any]') -> 'Tuple[int, int]':
         """What the host is held on, after all of its witnesses said the same."""

@@ -45,7 +45,7 @@ def test_what_there_is(words: List[str], verb: Optional[str]) -> None:
     [
         (['regster'], {}, "no such verb"),
         (['fips'], {}, 'needs one of: enable'),
-        (['fips', 'on'], {}, 'needs one of: enable, status, report'),
+        (['fips', 'on'], {}, 'needs one of: enable, disable, status, report'),
         (['fips', 'status', 'x'], {}, 'needs one of'),
         (['fips', 'report', 'x', 'y'], {}, 'needs one of'),
         (['fips', 'status'], {'sign': 'K'}, '`dnf tuxcare fips status` has no option --sign'),

@@ -2,14 +2,17 @@
 """Which packages make the validated set of a host, and what has to be run beside installing them."""
 
 from pathlib import Path
-from typing import List, Set, Tuple
+from typing import Dict, List, Set, Tuple
 
 import pytest
 
-from tests.unit.samples import almalinux, catalogue, edited, gather, registered, release
-from tuxcare_lib import fips, host
+from tests.unit.samples import (
+    BASEOS, REPOS, almalinux, catalogue, edited, gather, registered, registration_changes, release, settings)
+from tuxcare_lib import fips, host, journal, planner, restoration
 from tuxcare_lib.errors import HostError, NotRegisteredError, StateError
-from tuxcare_lib.model import Boot, PackageSet
+from tuxcare_lib.hold import is_fips_build
+from tuxcare_lib.model import Boot, Change, PackageSet
+from tuxcare_lib.rootfs import Root
 
 KERNEL = 'kernel-5.14.0-284.11.1.el9_2.tuxcare.6'
 IMAGE = '/boot/vmlinuz-5.14.0-284.11.1.el9_2.tuxcare.6.x86_64'
@@ -71,7 +74,7 @@ def test_the_parts_of_a_package(nevr: str, name: str, evr: Tuple[str, str, str])
     ('23.el9_2.tuxcare.3', True), ('21.el9_2.tuxcare.els1', False), ('6.el9_2', False), ('1.el9.tuxcare.10', True),
     ('1.el9.tuxcare.3.1', False), ('1.el9.tuxcare.', False), ('1.el9.tuxcare.3\n', False)])
 def test_a_fips_build_by_its_tag(tag: str, build: bool) -> None:
-    assert fips.is_fips_build(tag) is build
+    assert is_fips_build(tag) is build
 
 
 def test_a_registered_esu_host_has_its_set(tmp_path: Path) -> None:
@@ -94,23 +97,58 @@ def test_who_has_no_set(tmp_path: Path) -> None:
         assert 'AlmaLinux 9.2 x86_64' in refused.value.remedy
 
 
-def test_the_repository_is_enabled_and_nothing_else_changes(tmp_path: Path) -> None:
+def planned(root: Root, on: bool) -> Dict[str, Change]:
+    wanted = validated() if on else None
+    return {change.path: change for change in planner.hold_changes(gather(root), catalogue(), settings(), wanted)}
+
+
+def apply(root: Root, on: bool) -> None:
+    journal.apply(root, 'test', list(planned(root, on).values()))
+
+
+def test_the_files_hold_the_set_and_let_it_go(tmp_path: Path) -> None:
+    """Added to what an administrator excludes himself; nothing else changes, and the way back is exact."""
     root = registered(tmp_path)
     edited(tmp_path, host.TUXCARE_REPO, '[tuxcare-esu]\n', '[tuxcare-esu]\n# mine\n')
-    change = fips.repository_change(gather(root))
-    assert change is not None and change.before is not None and change.after is not None
-    assert change.path == host.TUXCARE_REPO and change.after.mode == change.before.mode
-    head, _, tail = change.before.data.partition(b'[tuxcare-fips]')
-    assert change.after.data == head + b'[tuxcare-fips]' + tail.replace(b'enabled=0\n', b'enabled=1\n', 1)
-    assert change.after.data != change.before.data
+    edited(tmp_path, BASEOS, 'enabled=1\n', 'enabled=1\nexcludepkgs=mine\n')
+    before = {path: root.read(path) for path in (host.TUXCARE_REPO, BASEOS)}
+    apply(root, True)
+    assert planned(root, True) == {}
+    text = (root.read(host.TUXCARE_REPO) or b'').decode()
+    assert 'enabled=0' not in text and 'openssl-*-*.tuxcare.els*' in text
+    lines = (root.read(BASEOS) or b'').decode().split('\n')
+    added = [line for line in lines if line.startswith('exclude=')]
+    assert 'excludepkgs=mine' in lines and added and 'kernel-core' in added[0].split('=')[1].split()
+    apply(root, False)
+    assert {path: root.read(path) for path in before} == before and planned(root, False) == {}
 
 
-def test_an_enabled_repository_and_a_missing_one_are_left_alone(tmp_path: Path) -> None:
-    root = registered(tmp_path)
-    edited(tmp_path, host.TUXCARE_REPO, 'enabled=0', 'enabled=1')
-    assert fips.repository_change(gather(root)) is None
-    root.remove(host.TUXCARE_REPO)
-    assert fips.repository_change(gather(root)) is None
+def test_what_is_held_is_no_conflict_when_the_host_unregisters(tmp_path: Path) -> None:
+    root = almalinux(tmp_path)
+    before = {path: root.read(path) for path in (REPOS + name for name in root.names(REPOS))}
+    journal.apply(root, 'test', registration_changes(root))
+    apply(root, True)
+    changes, notes = restoration.unregistration_changes(gather(root))
+    journal.apply(root, 'test', changes)
+    assert {path: root.read(path) for path in before} == before and notes == []
+
+
+@pytest.mark.parametrize('image, arguments, steps', [
+    ('/boot/vmlinuz-6.12.0-55.el10_0.tuxcare.1.x86_64', 'fips=1', ['--args=fips=1']),
+    ('/boot/vmlinuz-6.12.0-55.el10_0.tuxcare.1.x86_64', 'fips=1 boot=UUID=1-2', ['--args=fips=1 boot=UUID=1-2']),
+    (IMAGE, '', ['--enable']),
+])
+def test_el_10_has_kernel_arguments_alone(image: str, arguments: str, steps: List[str]) -> None:
+    """FACTS 4; entered and left."""
+    source = '/dev/sda1' if 'boot=' in arguments else ''
+    assert fips.arguments_for(image, source, '1-2') == arguments
+    now = Boot('k', False, image, 'ro', 'DEFAULT')
+    (command,) = fips.commands(image, now, arguments)
+    assert list(command)[-1:] == steps
+    if arguments:
+        on = now._replace(arguments='ro ' + arguments)
+        assert fips.will_be_on(on) and fips.commands(image, on, arguments) == ()
+        assert fips.way_back(on, now) == (('grubby', '--update-kernel=ALL', '--remove-args=' + ' '.join(sorted(arguments.split()))),)
 
 
 # --- the way back -------------------------------------------------------------------------------------------------

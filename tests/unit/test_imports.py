@@ -12,7 +12,7 @@ from tests.unit.samples import PROJECT
 # Lowest first. A module imports modules of lower layers only; a new module has to be given its place here.
 LAYERS = (
     ('__init__', 'messages', 'errors', 'model'),
-    ('inifile', 'images', 'licence', 'luks', 'ssh', 'rootfs', 'pin', 'cli', 'console', 'transport', 'keyring'),
+    ('inifile', 'images', 'licence', 'luks', 'ssh', 'rootfs', 'pin', 'hold', 'cli', 'console', 'transport', 'keyring'),
     ('host', 'schema', 'repofile', 'rpmdb', 'lock', 'witness', 'preflight'),
     ('catalogue', 'settings', 'registration', 'seat', 'sealing'),
     ('policy', 'enrolment', 'facts', 'fips', 'configuration'),
@@ -24,13 +24,14 @@ LAYERS = (
     ('commands.register', 'commands.unregister', 'commands.status', 'commands.release', 'commands.fips', 'commands.fips_status',
      'commands.fips_report', 'commands.repos', 'commands.recover'),
     ('commands.uninstall',),
+    ('commands.fips_disable',),
     ('standalone', 'adapter'),
-    ('adapter.sight', 'adapter.output', 'adapter.packages', 'adapter.cache'),
+    ('adapter.sight', 'adapter.output', 'adapter.packages', 'adapter.cache', 'adapter.hold'),
     ('adapter.guard',),
     ('adapter.aftermath', 'adapter.verb'),
 )
 LAYER = {name: number for number, layer in enumerate(LAYERS) for name in layer}
-PURE = ('model', 'inifile', 'repofile', 'pin', 'planner', 'restoration', 'enrolment', 'fips', 'sealing', 'proof', 'audit',
+PURE = ('model', 'hold', 'inifile', 'repofile', 'pin', 'planner', 'restoration', 'enrolment', 'fips', 'sealing', 'proof', 'audit',
         'preflight', 'luks', 'ssh', 'cli', 'catalogue', 'schema', 'settings', 'policy',
         'licence', 'registration', 'report', 'host', 'images', 'messages', 'errors')
 WORLD = {'os', 'io', 'subprocess', 'socket', 'requests', 'dnf', 'rpm', 'gnupg', 'tempfile', 'pathlib', 'shutil', 'sys',
@@ -38,8 +39,8 @@ WORLD = {'os', 'io', 'subprocess', 'socket', 'requests', 'dnf', 'rpm', 'gnupg', 
 # Who may import a package that costs time, or that ties the library to a platform.
 ONLY_IN = {'requests': {'transport'}, 'rpm': {'rpmdb'}, 'gnupg': {'keyring'}, 'subprocess': {'executor'},
            'dnf': {'adapter.guard', 'adapter.verb', 'adapter.packages', 'adapter.cache', 'plugin', 'sentinel'},
-           'libdnf': {'plugin', 'adapter.guard', 'adapter.verb'},
-           'hawkey': {'adapter.guard', 'adapter.sight'}, 'tempfile': {'keyring'}, 'socket': set()}
+           'libdnf': {'plugin', 'adapter.guard', 'adapter.verb', 'adapter.packages'},
+           'hawkey': {'adapter.guard', 'adapter.sight', 'adapter.hold'}, 'tempfile': {'keyring'}, 'socket': set()}
 # A key file that the user names, dnf's own configuration, a private keyring, /proc, standard output, and what the guard
 # reads without the library: never a change of a file of the host's own.
 MAY_OPEN = {'commands.register', 'configuration', 'witness', 'rpmdb', 'adapter.output', 'keyring', 'lock', 'plugin'}

@@ -8,11 +8,11 @@ import contextlib
 import logging
 from typing import Any, Dict, Set, Tuple
 
-from tuxcare_lib import configuration, facts as gathering, journal, lock, planner
+from tuxcare_lib import boot, configuration, facts as gathering, fips, journal, lock, planner
 from tuxcare_lib.adapter.guard import Guard
-from tuxcare_lib.errors import FileSystemError
-from tuxcare_lib.host import REPOSITORY_FOLDERS, Facts, Registration
-from tuxcare_lib.model import Release
+from tuxcare_lib.errors import CommandError, FileSystemError
+from tuxcare_lib.host import FIPS_STATE, REPOSITORY_FOLDERS, Facts, Registration
+from tuxcare_lib.model import Boot, Change, Release
 from tuxcare_lib.rootfs import Root
 
 logger = logging.getLogger('dnf.plugin')
@@ -21,12 +21,14 @@ logger = logging.getLogger('dnf.plugin')
 class Aftermath:
     """One transaction's. `finish` raises TuxcareError: what is said then is a warning, the packages are there."""
 
-    def __init__(self, root: str, guard: Guard, architecture: str) -> None:
+    def __init__(self, root: str, guard: Guard, base: Any) -> None:
         self._root = Root(root)
         self._guard = guard
         self._catalogue, self._settings = configuration.read(root)
-        self._architecture = architecture
+        self._architecture = base.conf.basearch
         self._before = self._repository_files()
+        self._holds_fips = guard.hold is not None and not guard.is_lifted
+        self._boot = boot.read(self._root) if self._holds_fips and guard.brings_kernel(base) else None
 
     def _repository_files(self) -> Dict[str, Tuple[Any, ...]]:
         """Each repository file with what changes when rpm writes it."""
@@ -40,7 +42,11 @@ class Aftermath:
         return found
 
     def finish(self) -> None:
-        """Heal and follow, in one journaled change."""
+        """Keep the next boot in FIPS mode; heal and follow, in one journaled change."""
+        if self._boot is not None and fips.will_be_on(self._boot):
+            self._keep_fips(self._boot)
+        if self._holds_fips:
+            self._remind()
         after = self._repository_files()
         written = {path for path, state in after.items() if self._before.get(path) != state}
         gone = set(self._before).difference(after)
@@ -51,6 +57,30 @@ class Aftermath:
             facts = gathering.gather(self._root, self._architecture)
             if facts.registration is not None and not facts.registration.reverted:
                 self._change(facts, facts.registration, written, gone)
+
+    def _keep_fips(self, before: Boot) -> None:
+        """A later kernel that became the default starts in FIPS mode, too; else the one before stays the default."""
+        now = boot.read(self._root)
+        if fips.will_be_on(now):
+            return
+        words = ' '.join(word for word in before.arguments.split() if word.startswith(('fips=', 'boot=')))
+        with contextlib.suppress(CommandError):
+            boot.run(self._root, [('grubby', '--update-kernel=' + now.default_kernel, '--args=' + words)], logger.debug)
+        if not fips.will_be_on(boot.read(self._root)):
+            boot.run(self._root, [('grubby', '--set-default=' + before.default_kernel)], logger.debug)
+            logger.warning('tuxcare: %s would not start in FIPS mode; %s stays the default.', now.default_kernel,
+                           before.default_kernel)
+
+    def _remind(self) -> None:
+        """That a reboot is due, once."""
+        image = self._root.image(FIPS_STATE)
+        before = fips.remembered(image.data if image else None)
+        if image is None or before is None or fips.has(image.data, 'told') or boot.is_in_fips_mode(self._root):
+            return
+        logger.warning('tuxcare: a reboot is due: FIPS mode is on from then.')
+        with lock.held(self._root, True, logger.warning):
+            journal.apply(self._root, 'dnf (tuxcare plugin)', [
+                Change(FIPS_STATE, image, fips.render(before, fips.has(image.data, 'strict'), True))])
 
     def _installed(self, facts: Facts, record: Registration, target: Release) -> Release:
         """The release that is installed now, where a move has arrived; what os-release says counts, if it is on the way."""

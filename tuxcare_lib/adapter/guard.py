@@ -53,6 +53,9 @@ class Guard:
                 logger.debug('tuxcare: %s', error)
                 raise Unsafe('An operation was cut off on this host. Run `dnf tuxcare recover`.')
             raise
+        self.hold = self._read_hold(host, conf.basearch)
+        # Our own verbs that leave FIPS mode.
+        self.is_lifted = False
         self._kinds = {}  # type: Dict[Any, str]
         self._trusted = set()  # type: Any
 
@@ -67,6 +70,15 @@ class Guard:
         document = policy.make(*configuration.read(root))
         witness.keep_in_cache(place, {'identity': identity, 'policy': document})
         return document
+
+    def _read_hold(self, host: Host, architecture: str) -> 'Any':
+        """What holds FIPS mode; None where it is not on, or this host has no validated set."""
+        strict = host.fips()
+        document = self.policy['fips'].get('{} {} {}'.format(self.record['family'], self.rules.release, architecture))
+        if strict is None or document is None:
+            return None
+        from tuxcare_lib.hold import Hold
+        return Hold(document, strict)
 
     def inject(self, substitutions: 'Any') -> None:
         """Give dnf the variables, validated; an ordinary user has no token to give."""
@@ -131,6 +143,9 @@ class Guard:
 
     def hide(self, base: 'dnf.Base') -> None:
         """In the sack: what is past the pin is out of sight, in foreign repositories alone."""
+        if self.hold is not None and not self.is_lifted:
+            from tuxcare_lib.adapter import hold
+            hold.hide(base, self.hold)
         if self._trusted.issuperset(repo.id for repo in base.repos.iter_enabled()):
             return  # what an option changed of them since is caught by the last word
         kinds = {repo: self._kind(repo) for repo in base.repos.iter_enabled()}
@@ -153,6 +168,11 @@ class Guard:
             reason = self._verdict(base, kinds[package.reponame], package.reponame, package, removed)
             if reason:
                 raise Past(pin.refusal(str(package), package.reponame, reason, self.rules))
+        if self.hold is not None and not self.is_lifted:
+            from tuxcare_lib.adapter import hold
+            lost = hold.lost_by(base, self.hold, packages, removed)
+            if lost is not None:
+                raise Past(hold.refusal(*lost))
 
     def _check_mirrors(self, base: 'dnf.Base') -> None:
         """A trusted tree that has another minor's release package is that one's: a mirror that was synchronized too far.
@@ -198,6 +218,19 @@ class Guard:
                 reason = 'its repository describes it as {}, so nothing that it says can be trusted'.format(package)
             if reason:
                 raise Past(pin.refusal(true.package.nevra, package.reponame, reason, self.rules))
+            if self.hold is not None and not self.is_lifted:
+                self._check_hold(base, what, true.package.nevra)
+
+    @staticmethod
+    def brings_kernel(base: 'dnf.Base') -> bool:
+        """Whether a plan has a kernel that can be started."""
+        return any(package.name == 'kernel-core' for package in _planned(base)[0])
+
+    def _check_hold(self, base: 'dnf.Base', what: 'Any', nevra: str) -> None:
+        from tuxcare_lib.adapter import hold
+        lost = hold.coming(base, self.hold, what)
+        if lost:
+            raise Past(hold.refusal(nevra, lost))
 
     def _verdict(self, base: 'dnf.Base', kind: str, repository: str, what: 'Any', removed: 'List[Any]',
                  same_name: 'Iterable[Optional[str]]' = ()) -> 'Optional[str]':

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Packages by dnf's own transaction: it resolves, shows, asks, downloads and runs it, within an operation of the journal."""
 
+import contextlib
 import logging
 import os
 from typing import Any, Callable, Iterable, List, Optional, Sequence, Tuple
@@ -9,6 +10,7 @@ import dnf
 import dnf.cli
 import dnf.exceptions
 import dnf.transaction
+import libdnf.transaction
 
 from tuxcare_lib import boot, journal, messages, rpmdb
 from tuxcare_lib.commands import Context, packages_have_begun
@@ -19,6 +21,9 @@ from tuxcare_lib.rootfs import Root
 from tuxcare_lib.rpmdb import Package
 
 logger = logging.getLogger('dnf')
+
+# The package that asks for a kernel and has no file of it; the one that has its image.
+_SHELL, _IMAGES = 'kernel', 'kernel-core'
 
 
 class Transaction:
@@ -38,6 +43,34 @@ class Transaction:
             except dnf.exceptions.MarkingError:
                 raise CommandError('{} is in none of the enabled repositories.'.format(spec),
                                    'Look at `dnf tuxcare status`, or ask the vendor.')
+
+    def follow(self, specs: Iterable[str]) -> None:
+        """Mark packages that come along where there are any."""
+        for spec in specs:
+            with contextlib.suppress(dnf.exceptions.MarkingError):
+                self._base.install(spec)
+
+    def erase(self, nevras: Iterable[str]) -> None:
+        """Mark packages to go, and nothing that came with them: dnf would take what nobody asked for along."""
+        self._base.conf.clean_requirements_on_remove = False
+        for nevra in nevras:
+            for package in self._base.sack.query().installed().filter(**_fields(nevra)):
+                self._base.package_remove(package)
+
+    def keep(self, names: Iterable[str]) -> None:
+        """Packages that are not TuxCare's count as installed by the user, so that no autoremove takes them (FACTS 7)."""
+        loose = [package for package in self._base.sack.query().installed().filter(name=list(names))
+                 if package.reason != 'user' and not is_vendors_build(package.vendor, package.release)]
+        if not loose:
+            return
+        history = self._base.history
+        history.close()  # of the transaction before, in this very process
+        last = history.last()
+        version = last.end_rpmdb_version if last is not None else self._base._ts.dbCookie()
+        for package in loose:
+            history.set_reason(package, libdnf.transaction.TransactionItemReason_USER)
+        history.beg(version, [], [])
+        history.end(version)
 
     def make_true(self, install: Iterable[str], erase: Iterable[str]) -> List[str]:
         """Mark exactly these: what is there already is installed again, since a scriptlet of it may not have run.
@@ -73,17 +106,30 @@ class Transaction:
         many = self._base.sack.query().installed().filter(provides=list(self._base.conf.installonlypkgs))
         several = {package.name for package in many}
         others = {package.name for package in many if not is_vendors_build(package.vendor, package.release)}
+        shell = self._shell_of_installed(many)
         for package in packages:
             ours = self._base.sack.query().installed().filter(**_fields(package.nevra))
             newest = self._community(package.name, package.architecture)
+            if package.name == _SHELL and shell is not None:
+                newest = shell
             if newest is None and unread:
                 raise CommandError('{} has no build of the community in the repositories that were read; not read: {}.'.format(
                     package.nevra, ', '.join(unread)), 'Enable them, or try again when they answer.')
             if newest is None or package.name in several:
                 for found in ours:
                     self._base.package_remove(found)
-            if newest is not None and package.name not in others:
+            # Each package of a new kernel is marked: dnf brings no dependency of a name that it erases (tried).
+            anew = shell is None and _SHELL not in others and package.name in several
+            if newest is not None and (package.name not in others or anew):
                 self._base.package_install(newest)
+
+    def _shell_of_installed(self, kernels: Iterable[Any]) -> Optional[Any]:
+        """The community's `kernel` of its newest kernel that is installed: without it no later kernel would come."""
+        images = [package for package in kernels if package.name == _IMAGES
+                  and not is_vendors_build(package.vendor, package.release)]
+        newest = max(images, default=None)
+        found = self._base.sack.query().available().filter(name=_SHELL, evr=newest.evr, arch=newest.arch) if newest else None
+        return found[0] if found else None
 
     def install_community(self, name: str, architecture: str) -> None:
         """Mark the newest build of the operating system's own. Raises CommandError where there is none."""
@@ -180,7 +226,7 @@ class Operation:
             if not self._work.is_done:
                 transaction.run()
                 journal.packages_are_done(root)
-            done = boot.enter(root, self._work.kernel, self._context.console.say) if self._work.kernel else []
+            done = boot.enter(root, self._work, self._context.console.say) if self._work.kernel else []
         journal.commit(root)
         return done
 

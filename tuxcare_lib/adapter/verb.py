@@ -18,7 +18,8 @@ from tuxcare_lib import boot, circumstances, cli, configuration, journal, lock, 
 from tuxcare_lib.adapter.cache import TokenCaches
 from tuxcare_lib.adapter.output import Output
 from tuxcare_lib.adapter.packages import Operation, Transaction
-from tuxcare_lib.commands import UNINSTALL, Context, exclusive, fips, interruptible, no_copy, recover, recover_first, uninstall
+from tuxcare_lib.commands import (
+    UNINSTALL, Context, exclusive, fips, fips_disable, interruptible, no_copy, recover, recover_first, uninstall)
 from tuxcare_lib.console import Console
 from tuxcare_lib.errors import (Check, CommandError, DeclinedError, PreflightError, RecoveryError, TuxcareError,
                                 UsageError)
@@ -54,6 +55,14 @@ class DnfVerb:
         except UsageError as error:
             raise self._fatal(error)
 
+    @property
+    def leaves_fips(self) -> bool:
+        """Whether the verb takes the validated packages back, so that nothing holds them in its own transaction."""
+        command = self._options.command
+        if command == 'recover' and journal.is_open(self._root):
+            return journal.opened(self._root).verb in (UNINSTALL, fips_disable.VERB)
+        return command in ('uninstall', 'fips disable')
+
     # --- phases -----------------------------------------------------------------------------------------------------
 
     def configure(self) -> None:
@@ -74,16 +83,18 @@ class DnfVerb:
         """Whether the verb has work for dnf; where it has, the repositories are those it takes packages from."""
         name = self._options.verb.name if self._options.verb else ''
         if name == 'recover':
-            return recover.packages_are_half(self._context())
+            return recover.packages_are_half(self._context()) and (not self.leaves_fips or self._let_go())
         if name not in ('fips', 'uninstall') or not cli.needs_root(self._options):
             return False
         recover_first(self._context())
-        if name == 'uninstall':
+        if self.leaves_fips:
             self._switch_repositories(lambda entry: False)
-            return uninstall.prepare(self._context()).needs_packages
+            prepare = uninstall.prepare if name == 'uninstall' else fips_disable.prepare
+            needed = prepare(self._context()).needs_packages
+            return needed and self._let_go()
         self._switch_repositories(lambda entry: True if entry.fips else None)
         prepared = fips.prepare(self._context())
-        return bool(prepared.missing)
+        return prepared.needs_packages
 
     def run(self) -> None:
         """The verb itself."""
@@ -103,8 +114,10 @@ class DnfVerb:
         if verb is None:
             self._present(Report(tuple(cli.overview().split('\n')), {
                 'command': None, 'exit_status': 0, 'verbs': [known.name for known in cli.VERBS]}))
-        elif verb.name == 'fips' and cli.needs_root(self._options):
+        elif self._options.command == 'fips enable':
             self._run_fips()
+        elif self._options.command == 'fips disable':
+            self._run_disable()
         elif verb.name == 'uninstall':
             self._run_uninstall()
         else:
@@ -132,30 +145,34 @@ class DnfVerb:
                 transaction = self._checked(context, prepared)
                 fips.consent(context, self._checks)
                 work = fips.work(prepared, transaction.work())
-                done = Operation(context, 'dnf tuxcare fips enable', fips.changes(context, prepared), work).carry_out(transaction)
+                done = Operation(context, fips.VERB, prepared.changes, work).carry_out(transaction)
+                if prepared.needs_packages:
+                    transaction.keep(fips.WAY_BACK)
             report = fips.report(context, prepared, done, self._checks)
         self._present(report)
 
     def _checked(self, context: Context, prepared: fips.Prepared) -> 'Transaction':
         """The transaction, resolved, and in `_checks` what was found. Raises PreflightError, before dnf resolves if it can."""
         if prepared.is_done:
-            return self._planned(())
+            return Transaction(self._cli)
         here = circumstances.read(context.root, prepared.boot, prepared.wanted, context.catalogue)
         self._checks = preflight.checks(here)
         preflight.stop(self._checks)
-        transaction = self._planned(prepared.missing)
+        transaction = self._planned(prepared)
         needs = fips.needs(context, prepared, self._base.conf.cachedir, *transaction.sizes())
         self._checks = preflight.checks(here._replace(
             planned=transaction.work().install, rooms=circumstances.rooms(needs)))
         preflight.stop(self._checks)
         return transaction
 
-    def _planned(self, missing: Sequence[str]) -> 'Transaction':
-        """The transaction that installs packages, resolved."""
+    def _planned(self, prepared: fips.Prepared) -> 'Transaction':
+        """The transaction that installs the set, resolved."""
         transaction = Transaction(self._cli)
-        self._check_sack(bool(missing))
-        if missing:
-            transaction.install(missing)
+        self._check_sack(prepared.needs_packages)
+        if prepared.needs_packages:
+            transaction.install(prepared.missing)
+            transaction.follow(prepared.optional)
+            transaction.erase(prepared.shells)
             transaction.resolve()
         return transaction
 
@@ -174,6 +191,22 @@ class DnfVerb:
         self._has_sack = True
         self._run_fips()
 
+    def _run_disable(self) -> None:
+        context = self._context()
+        prepared = fips_disable.prepare(context)
+        if self._options.flag('dry_run'):
+            self._present(fips_disable.dry_run(context, prepared, self._planned_back(prepared).lines()))
+            return
+        if fips_disable.is_done(context, prepared):
+            self._present(fips_disable.done_already(prepared))
+            return
+        if not context.console.ask(fips_disable.question(prepared)):
+            raise DeclinedError('Nothing was changed.')
+        with exclusive(context):
+            facts = prepared.facts
+            prepared, planned = self._go_back(context, fips_disable.VERB, fips_disable.prepare)
+        self._present(fips_disable.finish(context, prepared, planned, facts))
+
     def _run_uninstall(self) -> None:
         context = self._context()
         prepared = uninstall.prepare(context)
@@ -187,16 +220,20 @@ class DnfVerb:
         if not context.console.ask(uninstall.question(prepared)):
             raise DeclinedError('Nothing was changed.')
         with exclusive(context):
-            prepared = uninstall.prepare(context)
-            transaction = self._planned_back(prepared)
-            planned = transaction.work()
-            if prepared.needs_kernel:  # first, so that there is one to boot when the mode is left
-                Operation(context, UNINSTALL, (), planned).carry_out(transaction)
-                prepared, transaction = uninstall.prepare(context), Transaction(self._cli)
-            Operation(context, UNINSTALL, uninstall.changes(context, prepared),
-                      uninstall.work(prepared, transaction.work()),
-                      lambda: boot.restore(context.root, prepared.target, context.console.say)).carry_out(transaction)
+            prepared, planned = self._go_back(context, UNINSTALL, uninstall.prepare)
         self._present(uninstall.finish(context, prepared, planned))
+
+    def _go_back(self, context: Context, verb: str, prepare: Callable[[Context], uninstall.Prepared]) -> 'Any':
+        """Out of FIPS mode, and packages back to the community's. Returns what was prepared, and what was done with packages."""
+        prepared = prepare(context)
+        transaction = self._planned_back(prepared)
+        planned = transaction.work()
+        if prepared.needs_kernel:  # first, so that there is one to boot when the mode is left
+            Operation(context, verb, (), planned).carry_out(transaction)
+            prepared, transaction = prepare(context), Transaction(self._cli)
+        Operation(context, verb, uninstall.changes(context, prepared), uninstall.work(prepared, transaction.work()),
+                  lambda: boot.restore(context.root, prepared.target, context.console.say)).carry_out(transaction)
+        return prepared, planned
 
     def _planned_back(self, prepared: uninstall.Prepared) -> 'Transaction':
         """The transaction that brings the community's builds back, or only a kernel of theirs; resolved."""
@@ -221,6 +258,8 @@ class DnfVerb:
                 self._present(recover.dry_run(found, transaction.lines(), forward))
                 return False
             recover.carry_out(context, found, forward, transaction.run)
+            if found.verb == fips.VERB and forward:
+                transaction.keep(fips.WAY_BACK)
         return True
 
     def _switch_repositories(self, wanted: 'Callable[[Any], Optional[bool]]') -> None:
@@ -230,6 +269,14 @@ class DnfVerb:
             choice = wanted(entries[repo.id]) if repo.id in entries else None
             if choice is not None:
                 repo.enable() if choice else repo.disable()
+
+    def _let_go(self) -> bool:
+        """What the file layer of the hold excludes is let in, for this process. Returns True."""
+        catalogue = configuration.read(self._root.path)[0]
+        names = {name for found in catalogue.package_sets for name in found.holds}
+        for repo in self._base.repos.all():
+            repo.excludepkgs = [entry for entry in repo.excludepkgs if entry.partition('-*-')[0] not in names]
+        return True
 
     def _is_package_verb(self) -> bool:
         verb = self._options.verb

@@ -153,7 +153,7 @@ def packages_have_begun(root: Root, work: Work) -> bool:
 def _finish_entering(context: Context, found: Open, told: Callable[[str], None]) -> None:
     """The packages are there: FIPS mode is entered, or left again where a program fails."""
     try:
-        boot.enter(context.root, found.work.kernel, context.console.say)
+        boot.enter(context.root, found.work, context.console.say)
     except CommandError as error:
         journal.undo(context.root, context.console.say)
         told('`{}` was cut off; its packages stay, all else was undone: {}'.format(found.verb, error.message))

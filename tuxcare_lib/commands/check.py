@@ -4,7 +4,7 @@
 from typing import Dict, List, NamedTuple, Optional
 
 from tuxcare_lib import facts as gathering
-from tuxcare_lib import journal, messages, pin, planner, policy, repofile, restoration
+from tuxcare_lib import boot, evidence, journal, messages, pin, planner, policy, proof, repofile, restoration
 from tuxcare_lib.commands import Context
 from tuxcare_lib.errors import NotRegisteredError, StateError
 from tuxcare_lib.host import MARKER, RELEASEVER, REPOSITORY_FOLDERS, SEAT, SIGNING_KEY, TOKEN, TUXCARE_REPO, Facts, Registration
@@ -39,6 +39,7 @@ def run(context: Context) -> Report:
     if facts.registration is not None:
         for look in (_identity, _repository_files, _leftovers, _exceptions, _key, _packages):
             findings += look(context, facts, facts.registration)
+        findings += _fips(context, facts)
     return _report(findings)
 
 
@@ -80,6 +81,19 @@ def _token(context: Context, facts: Facts, record: Registration) -> List[Finding
         return [Finding('token-permissions', '{} has mode {:04o}, owner {}:{}.'.format(TOKEN, image.mode, image.uid, image.gid),
                         'Run: chown 0:0 {0}; chmod 600 {0}'.format(TOKEN))]
     return []
+
+
+def _fips(context: Context, facts: Facts) -> List[Finding]:
+    """What keeps a host that entered FIPS mode from being as it should be, and what its files do not hold."""
+    wanted = planner.held_set(facts, context.catalogue)
+    if wanted is None:
+        return []
+    found = evidence.find(context.root, context.catalogue, facts, boot.read(context.root))
+    findings = [Finding('fips', reason.text, reason.remedy) for reason in proof.judge(found).reasons]
+    loose = [change.path for change in planner.hold_changes(facts, context.catalogue, context.settings, wanted)
+             if change.path.endswith('.repo')]
+    return findings + [Finding('fips-hold', '{} does not hold the validated packages.'.format(path), messages.ENABLE_HINT)
+                       for path in loose]
 
 
 def _identity(context: Context, facts: Facts, record: Registration) -> List[Finding]:

@@ -6,9 +6,9 @@ another kernel becomes the default, FIPS mode is left, and after a reboot the sa
 """
 
 from functools import cmp_to_key
-from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Sequence, Tuple
 
-from tuxcare_lib import boot, facts as gathering, fips, messages, repofile, restoration, rpmdb
+from tuxcare_lib import boot, facts as gathering, fips, messages, planner, repofile, restoration, rpmdb
 from tuxcare_lib.commands import UNINSTALL, Context, intact, side, unregister
 from tuxcare_lib.errors import RecoveryError, ServiceError, TuxcareError, UsageError
 from tuxcare_lib.host import FIPS_STATE, Facts
@@ -65,9 +65,14 @@ def prepare(context: Context) -> Prepared:
         intact(facts)
     if facts.is_registered:
         restoration.unregistration_changes(facts, side(context))  # a conflict is told before anything is changed
+    return found(context, facts, lambda package: True)
+
+
+def found(context: Context, facts: Facts, wanted: Callable[[Package], bool]) -> Prepared:
+    """What of TuxCare's builds are to go, and what that takes; of all of them, those that are `wanted`."""
     every = rpmdb.everything(context.root)
-    ours = tuple(package for package in every
-                 if fips.is_vendors_build(package.vendor, package.release) and package.name != OWN_PACKAGE)
+    ours = tuple(package for package in every if fips.is_vendors_build(package.vendor, package.release)
+                 and package.name != OWN_PACKAGE and wanted(package))
     now = boot.read(context.root)
     others = _images(context, [package for package in every if package not in ours])
     theirs = _images(context, ours)
@@ -118,8 +123,14 @@ def community_repositories(context: Context, prepared: Prepared) -> List[str]:
 
 def changes(context: Context, prepared: Prepared) -> List[Change]:
     """The files that go with the packages: what was kept of the boot before FIPS mode, once nothing of it is needed."""
-    image = context.root.image(FIPS_STATE)
-    return [] if image is None or prepared.is_first_stage else [Change(FIPS_STATE, image, None)]
+    return [] if prepared.is_first_stage else released(context, prepared.facts)
+
+
+def released(context: Context, facts: Facts) -> List[Change]:
+    """The files of a hold on FIPS mode that ends."""
+    image = facts.images[FIPS_STATE]
+    gone = [] if image is None else [Change(FIPS_STATE, image, None)]
+    return planner.hold_changes(facts, context.catalogue, context.settings, None) + gone
 
 
 def work(prepared: Prepared, planned: Work) -> Work:

@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: Apache-2.0
+"""No dnf command takes a host out of FIPS mode (docs/fips.md, Hold); what keeps to FIPS comes through."""
+import subprocess
+from pathlib import Path
+from typing import Callable, Dict, Iterator, List, Set, Tuple, Union
+
+import pytest
+
+from tests.integration.conftest import Hosts
+from tests.integration.fips_host import STOCK, VALIDATED, Grown, grown, in_fips, name_of  # noqa: F401 (fixtures)
+from tests.integration.outcome import document, is_done, register, untouched
+from tests.sandbox import rpms
+from tests.sandbox.boot import choose
+from tests.sandbox.host import Host
+from tests.sandbox.packages import Build
+from tests.sandbox.service import Service
+from tests.sandbox.universe import Universe
+from tuxcare_lib.hold import is_fips_build
+
+RELEASE = "5.14.0-284.11.1.el9_2.tuxcare.%d"
+LATER = [RELEASE % number for number in (7, 8, 9)]
+Words = Union[List[str], Callable[[Host, Universe], List[str]]]
+
+
+def set_of(host: Host) -> Set[str]:
+    """Names of the packages that are FIPS builds, the validated one or a later one, and which kernels are there."""
+    nevras = host.installed()
+    builds = {name_of(nevra) for nevra in nevras if is_fips_build(nevra.rpartition(".")[0])}
+    return builds | {nevra for nevra in nevras if nevra.startswith("kernel")}
+
+
+def boots(host: Host) -> str:
+    return choose(host.root).osrelease
+
+
+def publish(service: Service, universe: Universe, folder: Path, *builds: Tuple[str, str]) -> None:
+    """A tree of the pinned release, so a trusted one, with more builds."""
+    folder.mkdir()
+    for source, evr in builds:
+        for package, _ in Build("tuxcare/9.2/esu", source, evr, "x86_64").packages():
+            rpms.build(package, folder, {})
+    universe.index(folder)
+    service.mount("/tuxcare/9.2/%s/" % folder.name, folder)
+
+
+def enable(host: Host, service: Service, name: str) -> None:
+    text = "[%s]\nname=%s\nbaseurl=%s/tuxcare/9.2/%s/\ngpgcheck=0\nsslcacert=%s\n" % (
+        name, name, service.url, name, service.ca_file)
+    (host.root / ("etc/yum.repos.d/%s.repo" % name)).write_text(text)
+
+
+@pytest.fixture(scope="module")
+def trees(servers: Service, universe: Universe, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`later` has the vendor's later kernels, `odd` what would take the place of the set."""
+    folder = tmp_path_factory.mktemp("trees")
+    publish(servers, universe, folder / "later", *(("kernel", evr) for evr in LATER))
+    odd = folder / "odd"
+    odd.mkdir()
+    kernel = ("installonlypkg(kernel)", "kernel = 9")
+    universe.build_rpm(odd, "kernel-rt-core", "5.14.0-284.30.1.rt14.315.el9_2", vendor="AlmaLinux", provides=kernel)
+    universe.build_rpm(odd, "kernel-uek-core", "5.15.0-200.el9uek", vendor="Oracle America", provides=kernel)
+    universe.build_rpm(odd, "openssl-ng", "9-1.el9", vendor="AlmaLinux", obsoletes=("openssl < 9",), provides=("openssl = 9",))
+    universe.build_rpm(odd, "gnutls", "3.7.5-1.el9_2.tuxcare.1", vendor="TuxCare")
+    universe.index(odd)
+    servers.mount("/tuxcare/9.2/odd/", odd)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def held(grown: Grown, universe: Universe, servers: Service, trees: Path,  # noqa: F811
+         tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+    """One host in FIPS mode for all attempts: whatever one of them changes is noticed."""
+    hosts = Hosts(universe, servers, tmp_path_factory.mktemp("held"), Path)
+    host = grown.copy("in FIPS mode", hosts.by_installroot())
+    enable(host, servers, "odd")
+    yield host
+    hosts.close()
+
+
+def local(name: str, evr: str) -> Callable[[Host, Universe], List[str]]:
+    return lambda host, universe: [str(universe.package(name, evr))]
+
+
+ATTEMPTS: Dict[str, Tuple[Words, ...]] = {
+    "upgrade": (["upgrade"],),
+    "upgrade with all force": (["upgrade", "--best", "--allowerasing"],),
+    "upgrade of the kernel": (["upgrade", "kernel", "kernel-core"],),
+    "distro-sync": (["distro-sync", "--allowerasing"],),
+    "distro-sync of one": (["distro-sync", "openssl", "--allowerasing"],),
+    "downgrade": (["downgrade", "gnutls", "nettle", "libgcrypt", "nss"],),
+    "downgrade of openssl": (["downgrade", "openssl", "openssl-libs"],),
+    "swap": (["swap", "gnutls", "gnutls-3.7.6-20.el9_2", "--allowerasing"],),
+    "a fix that is no FIPS build": (["install", "gnutls-3.7.6-21.el9_2.tuxcare.els1", "--allowerasing"],),
+    "an older FIPS build": (["install", "gnutls-3.7.5-1.el9_2.tuxcare.1"],),
+    "the community's build by name": (["install", "openssl-1:3.0.7-16.el9_2", "--allowerasing"],),
+    "the community's kernel": (["install", "kernel-core-5.14.0-284.25.1.el9_2"],),
+    "the community's kernel, whole": (["install", "kernel-5.14.0-284.18.1.el9_2"],),
+    "kernel-rt": (["install", "kernel-rt-core"],),
+    "kernel-uek": (["install", "kernel-uek-core"],),
+    "what obsoletes openssl": (["install", "openssl-ng"],),
+    "remove the kernel": (["remove", "kernel-core-" + VALIDATED],),
+    "remove all of the vendor's kernel": (["remove", "kernel*tuxcare*"],),
+    "remove all of the vendor's, unprotected": (["remove", "kernel*tuxcare*", "--setopt=protected_packages=",
+                                                 "--setopt=protect_running_kernel=0"],),
+    "remove a module": (["remove", "openssl"],),
+    "remove a module, unprotected": (["remove", "nss-sysinit", "gnutls", "--setopt=protected_packages="],),
+    "remove every other kernel": (["remove", "kernel-core-5.14.0-284.11.1.el9_2", "kernel-core-5.14.0-284.30.1.el9_2"],),
+    "autoremove": (["autoremove"],),
+    "autoremove of what was marked": (["mark", "remove", "kernel-core", "kernel-modules", "kernel-modules-core"], ["autoremove"]),
+    "history undo": (["history", "undo", "last-1"],),
+    "history rollback": (["history", "rollback", "2"],),
+    "a local file": ((lambda host, universe: ["install", *local("openssl", "1:3.0.7-16.el9_2")(host, universe),
+                                              *local("openssl-libs", "1:3.0.7-16.el9_2")(host, universe)]),),
+    "a local downgrade": ((lambda host, universe: ["downgrade", *local("gnutls", "3.7.6-20.el9_2")(host, universe)]),),
+    "without excludes": (["upgrade", "--disableexcludes=all"],),
+    "downgrade without excludes": (["downgrade", "openssl", "gnutls", "--disableexcludes=all", "--allowerasing"],),
+    "excludes set to nothing": (["upgrade", "--setopt=*.excludepkgs=", "--setopt=excludepkgs="],),
+    "a community kernel without excludes": (["install", "kernel-core-5.14.0-284.25.1.el9_2", "--disableexcludes=all",
+                                             "--setopt=*.excludepkgs="],),
+    "the vendor's repositories disabled": (["upgrade", "--disablerepo=tuxcare*", "--disableexcludes=all"],),
+    "the vendor's builds excluded": (["distro-sync", "--exclude=*.tuxcare.*", "--allowerasing"],),
+    "few kernels": (["install", "kernel-5.14.0-284.25.1.el9_2", "--setopt=installonly_limit=2", "--disableexcludes=all"],),
+    "old kernels": (["remove", "--oldinstallonly", "--setopt=installonly_limit=2", "--setopt=protect_running_kernel=0"],),
+    "reinstall": (["reinstall", "openssl-1:3.0.7-16.el9_2"],),
+}
+
+
+@pytest.mark.parametrize("name", ATTEMPTS)
+def test_an_attempt_to_lose_fips(held: Host, universe: Universe, name: str) -> None:
+    """Refused, or without effect on the set; and told in one line where it is refused by us."""
+    before = set_of(held)
+    for words in ATTEMPTS[name]:
+        done = held.dnf("-y", *(words(held, universe) if callable(words) else words))
+        assert "Traceback" not in done.stdout + done.stderr
+        if "tuxcare:" in done.stderr:
+            assert done.returncode == 1 and ("fips disable" in done.stderr or "past the pin" in done.stderr)
+    assert set_of(held) == before and boots(held) == VALIDATED
+
+
+def test_the_guard_refuses_and_not_dnf_alone(held: Host) -> None:
+    """Where nothing is hidden any more the plan is what stops it."""
+    script = ("import dnf, sys\nwith dnf.Base() as base:\n"
+              " base.conf.installroot = sys.argv[1]\n base.conf.read(sys.argv[1] + '/etc/dnf/dnf.conf')\n"
+              " base.conf.pluginpath = [sys.argv[2]]\n base.conf.pluginconfpath = [sys.argv[1] + '/etc/dnf/plugins']\n"
+              " base.conf.cachedir = sys.argv[1] + '/var/cache/dnf'; base.conf.reposdir = [sys.argv[1] + '/etc/yum.repos.d']\n"
+              " base.conf.substitutions.update_from_etc(sys.argv[1])\n base.conf.substitutions['releasever'] = '9'\n"
+              " base.init_plugins(); base.pre_configure_plugins(); base.read_all_repos(); base.configure_plugins()\n"
+              " base.fill_sack()\n base.sack.reset_excludes()\n"
+              " older = base.sack.query().available().filter(nevra='gnutls-3.7.6-20.el9_2.x86_64')\n"
+              " base.package_downgrade(older[0])\n"
+              " base.resolve(allow_erasing=True)\n")
+    arguments = held.dnf_command()
+    plugins = next(word for word in arguments if word.startswith("--setopt=pluginpath=")).split("=")[2]
+    before = set_of(held)
+    done = subprocess.run(["/usr/bin/python3", "-c", script, str(held.root), plugins], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, universal_newlines=True, env=held._env(None, None))
+    assert "out of FIPS mode: it would take the place of gnutls-3.7.6-23.el9_2.tuxcare.3.x86_64" in done.stderr, done.stderr
+    assert set_of(held) == before
+
+
+def test_other_updates_come_through(held: Host) -> None:
+    is_done(held.dnf("-y", "remove", "rsync"))
+    is_done(held.dnf("-y", "install", "rsync", "nss-tools", "--setopt=strict=0"))
+    assert "rsync" in " ".join(held.installed())
+
+
+def test_three_later_kernels_of_the_vendor(in_fips: Host, service: Service, trees: Path) -> None:  # noqa: F811
+    """An ordinary upgrade takes them, never with an error; a validated kernel and another one stay, whichever runs."""
+    enable(in_fips, service, "later")
+    for number, evr in enumerate(LATER):
+        is_done(in_fips.dnf("-y", "upgrade", "--exclude=" + ",".join("kernel*-%s" % other for other in LATER[number + 1:])))
+        kernels = {nevra for nevra in in_fips.installed() if nevra.startswith("kernel-core-")}
+        assert "kernel-core-%s.x86_64" % evr in kernels and "kernel-core-" + VALIDATED in kernels and len(kernels) >= 2
+        assert in_fips.reboot().fips_enabled and is_fips_build(boots(in_fips).rpartition(".")[0])
+    told = in_fips.dnf("tuxcare", "fips", "status")
+    assert told.returncode == 0 and "compliant" in told.stdout
+    is_done(in_fips.dnf("tuxcare", "fips", "enable"))
+    assert boots(in_fips) == LATER[-1] + ".x86_64"
+
+
+def test_strict(in_fips: Host) -> None:  # noqa: F811
+    """The later FIPS build that the usual hold takes goes back to the validated one, and stays away."""
+    assert any(nevra.startswith("openssl-1:3.0.7-20.el9_2.tuxcare.2") for nevra in in_fips.installed())
+    is_done(in_fips.dnf("-y", "tuxcare", "fips", "enable", "--strict"))
+    assert "openssl-1:3.0.7-20.el9_2.tuxcare.1.x86_64" in in_fips.installed()
+    is_done(in_fips.dnf("-y", "upgrade"))
+    assert "openssl-1:3.0.7-20.el9_2.tuxcare.1.x86_64" in in_fips.installed()
+    told = in_fips.dnf("tuxcare", "fips", "status")
+    assert told.returncode == 0 and "validated" in told.stdout and "compliant" not in told.stdout
+    is_done(in_fips.dnf("-y", "tuxcare", "fips", "enable"))
+    is_done(in_fips.dnf("-y", "upgrade"))
+    assert "openssl-1:3.0.7-20.el9_2.tuxcare.2.x86_64" in in_fips.installed()
+
+
+def test_without_plugins_the_files_hold_it(in_fips: Host) -> None:  # noqa: F811
+    before = set_of(in_fips)
+    for words in (["upgrade"], ["distro-sync"], ["install", "kernel-core-5.14.0-284.25.1.el9_2"], ["downgrade", "openssl"]):
+        in_fips.dnf("-y", "--noplugins", *words)
+        assert set_of(in_fips) == before and boots(in_fips) == VALIDATED, words
+
+
+def test_a_reboot_that_is_due_is_told_once(host: Host) -> None:
+    register(host)
+    is_done(host.dnf("-y", "tuxcare", "fips", "enable"))
+    told = [host.dnf("-y", command, "rsync").stderr for command in ("remove", "install", "remove")]
+    assert ["reboot is due" in text for text in told] == [True, False, False]
+    codes = {entry["code"] for entry in document(host.dnf("tuxcare", "status", "--check", "--json"), status=4)["findings"]}
+    assert codes == {"fips"}
+    with untouched(host):
+        assert not document(host.dnf("-y", "tuxcare", "fips", "enable", "--json"))["changed"]
+    host.reboot()
+    assert is_done(host.dnf("tuxcare", "status", "--check")) == "Nothing to attend to.\n"
+    path = host.root / "etc/yum.repos.d/almalinux-appstream.repo"
+    path.write_text(path.read_text().replace("excludepkgs=kernel ", "excludepkgs="))
+    assert host.dnf("tuxcare", "status", "--check").returncode == 4
+
+
+def test_the_way_back_is_kept_from_autoremove(in_fips: Host) -> None:  # noqa: F811
+    kernels = {nevra for nevra in in_fips.installed() if nevra.startswith("kernel-core-")}
+    assert "kernel-core-" + STOCK in kernels and not [
+        nevra for nevra in in_fips.installed() if nevra.startswith("kernel-5") and "tuxcare" not in nevra]
+    is_done(in_fips.dnf("-y", "autoremove"))
+    assert {nevra for nevra in in_fips.installed() if nevra.startswith("kernel-core-")} == kernels

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""FIPS mode held in dnf: what would end it is out of sight, and refused in a plan. Imported on a host in FIPS mode alone."""
+
+import hawkey
+
+from tuxcare_lib.hold import KERNEL, Hold, refusal
+
+MYPY = False
+__all__ = ['coming', 'hide', 'lost_by', 'refusal']
+
+if MYPY:
+    from typing import Any, List, Optional, Tuple
+
+    import dnf
+
+# The package that has the image; the limit of dnf counts each name by itself.
+_IMAGES = 'kernel-core'
+# More kernels than one transaction ever brings.
+_MANY = 8
+
+
+def hide(base: 'dnf.Base', hold: Hold) -> None:
+    """In the sack: other builds of the held packages are out of sight, and no kernel goes that is needed."""
+    available = _all(base).available()
+    builds = available.filter(name=list(hold.names)).union(available.filter(provides=[KERNEL]))
+    base.sack.add_excludes(available.filter(pkg=[package for package in builds if not hold.accepts(package)]))
+    base.sack.installonly_limit = _limit(base, hold)
+
+
+def _limit(base: 'dnf.Base', hold: Hold) -> int:
+    """How many kernels dnf may keep: it removes the oldest but the running one, and that can be the validated one (FACTS 7)."""
+    wanted = int(base.conf.installonly_limit)
+    running = base.sack.get_running_kernel()
+    if not wanted or running is not None and hold.is_validated(running):
+        return wanted
+    kernels = list(_all(base).installed().filter(name=_IMAGES))
+    validated = [kernel for kernel in kernels if hold.is_validated(kernel)]
+    if running is None or not hold.accepts(running) or not validated:  # not proved yet: each of them may be the way back
+        return max(wanted, len(kernels) + _MANY)
+    return max(wanted, len([kernel for kernel in kernels if kernel >= min(validated)]) + 1)
+
+
+def lost_by(base: 'dnf.Base', hold: Hold, packages: 'List[Any]', removed: 'List[Any]') -> 'Optional[Tuple[str, str]]':
+    """What of a plan would end FIPS mode: (package, why); None where nothing does."""
+    for package in packages:
+        reason = coming(base, hold, package) or _older(base, hold, package)
+        if reason:
+            return '{} from {}'.format(package, package.reponame), reason
+    if not removed:
+        return None
+    kernels = [kernel for kernel in _all(base).installed().filter(name=_IMAGES) if kernel not in removed]
+    kernels += [package for package in packages if package.name == _IMAGES]
+    for package in removed:
+        reason = hold.going(package, kernels)
+        if reason:
+            return 'Removing {}'.format(package), reason
+    return None
+
+
+def coming(base: 'dnf.Base', hold: Hold, what: 'Any') -> 'Optional[str]':
+    """Why a package may not come in, whatever its metadata or its own header says."""
+    replaced = list(_all(base).installed().filter(name=what.name))
+    for dependency in map(str, what.obsoletes):
+        replaced += _all(base).installed().filter(name=dependency.split()[0], provides=dependency)
+    return hold.coming(what, replaced)
+
+
+def _older(base: 'dnf.Base', hold: Hold, package: 'Any') -> 'Optional[str]':
+    """A FIPS build of before the validated one is none that anybody has proved."""
+    if hold.is_validated(package) or package.name not in hold.names or package.name.startswith('kernel'):
+        return None
+    newer = [other for other in _all(base).installed().filter(name=package.name, arch=package.arch) if other > package]
+    return 'it is older than {}'.format(newer[0]) if newer and hold.accepts(newer[0]) else None
+
+
+def _all(base: 'dnf.Base') -> 'Any':
+    return base.sack.query(flags=hawkey.IGNORE_EXCLUDES)
