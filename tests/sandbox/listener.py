@@ -123,7 +123,7 @@ class Listener(http.server.ThreadingHTTPServer):
 
     daemon_threads = True
     allow_reuse_address = True
-    request_queue_size = 128
+    request_queue_size = 1024  # a fleet connects at once, and what is dropped comes again seconds later
 
     def __init__(
         self,
