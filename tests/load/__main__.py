@@ -50,6 +50,8 @@ def _parser() -> argparse.ArgumentParser:
 def _tell(figures: Figures, found: Course) -> None:
     """Progress, and what went wrong, on standard error."""
     sys.stderr.write("load: %s: %s\n" % (figures.run.title, "; ".join(figures.wrong) or "well"))
+    if figures.burst > 1.0:
+        sys.stderr.write("load:   all had asked after %.1f s only: take a longer --second\n" % figures.burst)
     if figures.run.chance:
         for error in sorted(set(found.errors.values()) - {""}):
             sys.stderr.write("load:   %s\n" % error)
