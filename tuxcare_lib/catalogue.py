@@ -66,7 +66,7 @@ SCHEMA: Dict[str, Dict[str, Key]] = {
     'service': {'register_url': _URL, 'check_url': _URL, 'unregister_url': _URL, 'repo_url': _URL, 'gpg_key_url': _URL,
                 'gpg_key_fingerprint': Key(schema.fingerprint, required=True)},
     'product': {'title': Key(schema.text, required=True), 'key_prefix': Key(schema.text, default=''),
-                'moves': Key(schema.boolean, required=True)},
+                'moves': Key(schema.boolean, required=True), 'marketplaces': Key(schema.words, default=())},
     'family': {'title': Key(schema.text, required=True), 'os_release_id': Key(schema.text, required=True),
                'hosts': Key(schema.words, required=True), 'vetted_path': Key(schema.text, default=''),
                'trees': Key(schema.words, default=()), 'tree_aliases': Key(_aliases, default={}),

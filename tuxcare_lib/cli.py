@@ -43,6 +43,7 @@ VERBS: Tuple[Verb, ...] = (
     Verb('register', 'register this host and put it on the vetted repositories', (
         Option(('-l', '--license-key'), 'license_key', 'the licence key (visible to every user while the command runs)', 'KEY'),
         Option(('--license-key-file',), 'license_key_file', 'read the licence key from FILE, or from standard input (-)', 'FILE'),
+        Option(('--aws',), 'aws', 'by the identity of this AWS instance, instead of a licence key; has to be configured'),
         Option(('--product',), 'product', 'the product that the key is for: esu or essential', 'PRODUCT'),
         Option(('--pin',), 'pin', 'the release to hold the host on, where the product leaves a choice', 'X.Y'),
         Option(('--fips',), 'fips', 'install the FIPS 140-3 validated packages and turn FIPS mode on as well'),

@@ -13,7 +13,7 @@ from typing import Any, Dict, Generator, NamedTuple, Optional, Tuple, Union
 
 from tuxcare_lib import messages
 from tuxcare_lib.errors import EntitlementError, ServiceError, SigningKeyError, TransportError, TuxcareError
-from tuxcare_lib.model import Family, LicenceKey, Product, Release, RepositoryEntry, Request, Response, Token
+from tuxcare_lib.model import Credential, Family, LicenceKey, Product, Release, RepositoryEntry, Request, Response, Token
 from tuxcare_lib.settings import Settings
 
 _REPOMD = 'repodata/repomd.xml'
@@ -66,12 +66,12 @@ class Enrolment(NamedTuple):
     signing_key: bytes
 
 
-def enrol(enquiry: Enquiry, key: LicenceKey) -> Dialogue:
+def enrol(enquiry: Enquiry, credential: Credential) -> Dialogue:
     """Register and prove the token. Returns an Enrolment; raises ServiceError and its kin.
 
     Whatever ends it after the token came, Ctrl-C and our own faults too, the seat is given back first.
     """
-    token = yield from _register(enquiry, key)
+    token = yield from _register(enquiry, credential)
     failure: Optional[TuxcareError] = None
     settled = False
     try:
@@ -150,34 +150,57 @@ def tree_path(family: Family, tree: str) -> str:
     return '{}/$tuxcare_releasever/$tuxcare_token/{}/$basearch/os/'.format(family.vetted_path, tree)
 
 
-def _register(enquiry: Enquiry, key: LicenceKey) -> Dialogue:
+class _Way(NamedTuple):
+    """How a host asks for its token: at which key of the configuration, with which fields; `proof` is what may be refused."""
+
+    setting: str
+    url: str
+    fields: Dict[str, str]
+    proof: str
+
+
+def _way(settings: Settings, credential: Credential) -> _Way:
+    if isinstance(credential, LicenceKey):
+        return _Way('register_url', settings.register_url, {'key': credential.secret}, 'the licence key')
+    return _Way('aws_register_url', settings.aws_register_url,
+                {'document': credential.document, 'signature': credential.signature},
+                'the subscription of this AWS account')
+
+
+def seat_unknown(credential: Credential) -> str:
+    """What is said where nobody knows whether the service gave a seat."""
+    return messages.SEAT_UNKNOWN if isinstance(credential, LicenceKey) else messages.SEAT_UNKNOWN_AWS
+
+
+def _register(enquiry: Enquiry, credential: Credential) -> Dialogue:
+    way = _way(enquiry.settings, credential)
     try:
-        response = yield Request('POST', enquiry.settings.register_url, 'register this host',
-                                 {'key': key.secret, 'host_name': enquiry.host_name})
+        response = yield Request('POST', way.url, 'register this host', dict(way.fields, host_name=enquiry.host_name))
     except TransportError as error:
-        raise _perhaps_taken(error, error.maybe_received)
+        raise _perhaps_taken(error, error.maybe_received, credential)
     if response.status != 200:
         acted = response.status < 300 or response.status >= 500 and response.status not in _DID_NOTHING
-        raise _perhaps_taken(refusal(response, 'the registration'), acted)
+        raise _perhaps_taken(refusal(response, 'the registration', way.setting, way.proof), acted, credential)
     try:
-        value = _json_object(response).get('token')
+        value = _json_object(response, way.setting).get('token')
     except ServiceError as error:
-        raise _perhaps_taken(error, True)
+        raise _perhaps_taken(error, True, credential)
     if not isinstance(value, str) or not Token.PATTERN.match(value):
         raise _perhaps_taken(ServiceError('The service answered the registration with a token that cannot be one.',
-                                          'Look at register_url in the configuration.', response.status), True)
+                                          'Look at {} in the configuration.'.format(way.setting), response.status),
+                             True, credential)
     return Token(value)
 
 
-def _perhaps_taken(error: ServiceError, perhaps: bool) -> ServiceError:
+def _perhaps_taken(error: ServiceError, perhaps: bool, credential: Credential) -> ServiceError:
     """Say that a seat may be taken where the service may have acted and its answer was lost (rule 6)."""
     if perhaps:
         error.seat_unknown = True
-        error.remedy = '{} {}'.format(error.remedy, messages.SEAT_UNKNOWN)
+        error.remedy = '{} {}'.format(error.remedy, seat_unknown(credential))
     return error
 
 
-def refusal(response: Response, what: str) -> ServiceError:
+def refusal(response: Response, what: str, setting: str = 'register_url', proof: str = 'the licence key') -> ServiceError:
     """An error for an answer that is not 200; the service's own words are cleaned, cut and marked as such."""
     said = _error_word(response)
     if said == 'invalid-key':
@@ -189,7 +212,7 @@ def refusal(response: Response, what: str) -> ServiceError:
     words = ' (the server said: {})'.format(said) if said else ''
     if response.status < 300:
         return ServiceError('The service answered {} with HTTP {}{}, and not with 200.'.format(what, response.status, words),
-                            'A proxy or a login page may stand in between; check register_url.', response.status)
+                            'A proxy or a login page may stand in between; check {}.'.format(setting), response.status)
     if response.status in (429, 503):
         return ServiceError('The service is busy and put off {}: HTTP {}{}.'.format(what, response.status, words),
                             'Try again in a few minutes.', response.status)
@@ -197,7 +220,7 @@ def refusal(response: Response, what: str) -> ServiceError:
         return ServiceError('The service failed at {}: HTTP {}{}.'.format(what, response.status, words),
                             'Try again later.', response.status)
     return ServiceError('The service refused {}: HTTP {}{}.'.format(what, response.status, words),
-                        'Check the licence key and the addresses in the configuration.', response.status)
+                        'Check {} and the addresses in the configuration.'.format(proof), response.status)
 
 
 def _error_word(response: Response) -> str:
@@ -208,14 +231,14 @@ def _error_word(response: Response) -> str:
     return re.sub(r'[^ -~]+', ' ', word)[:80].strip() if isinstance(word, str) else ''
 
 
-def _json_object(response: Response) -> Dict[str, Any]:
+def _json_object(response: Response, setting: str = 'register_url') -> Dict[str, Any]:
     try:
         document = json.loads(response.body.decode('utf-8'))
     except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict):
         raise ServiceError('The service did not answer with a JSON object.',
-                           'A proxy or a login page may stand in between; check register_url.', response.status)
+                           'A proxy or a login page may stand in between; check {}.'.format(setting), response.status)
     return document
 
 

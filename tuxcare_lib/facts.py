@@ -36,7 +36,7 @@ def gather(root: Root, architecture: Optional[str] = None) -> Facts:
         architecture=architecture or platform.machine(), host_name=_host_name(root),
         repository_files=files, problems=problems, images=images, registration=record.registration, kept=record.kept,
         has_state_folder=root.kind(STATE_FOLDER) != '', damage=record.damage, survivor=record.survivor,
-        machine=_machine(root))
+        machine=_machine(root), is_on_aws=_is_on_aws(root))
 
 
 class _Record(NamedTuple):
@@ -122,6 +122,16 @@ def _machine(root: Root) -> str:
     if not re.match('[0-9a-f]{32}\\Z', text, re.A):
         return ''
     return hmac.new(bytes.fromhex(text), _APPLICATION, hashlib.sha256).hexdigest()[:32]
+
+
+def _is_on_aws(root: Root) -> bool:
+    """By the two signs that AWS documents ("Identify EC2 instances"): the vendor of a Nitro machine, the UUID of a Xen one."""
+    vendor, uuid = '', ''
+    with contextlib.suppress(FileSystemError):
+        vendor = (root.text('/sys/class/dmi/id/sys_vendor') or '').strip()
+    with contextlib.suppress(FileSystemError):
+        uuid = (root.text('/sys/hypervisor/uuid') or '').strip().lower()
+    return vendor == 'Amazon EC2' or uuid.startswith('ec2')
 
 
 def _repository_files(root: Root) -> Tuple[Tuple[RepositoryFile, ...], Tuple[Problem, ...]]:

@@ -75,7 +75,7 @@ class Facts(NamedTuple):
 
     `damage` tells what is wrong with our own record on a host that bears our signs; empty where nothing is. `registration`
     is None then, and `survivor` the one that could still be read, if any. `machine` is the machine-id, hashed; empty where there
-    is none.
+    is none. `is_on_aws`: the machine says that it is an instance of EC2.
     """
 
     root: str
@@ -94,6 +94,7 @@ class Facts(NamedTuple):
     damage: str = ''
     survivor: Optional[Registration] = None
     machine: str = ''
+    is_on_aws: bool = False
 
     @property
     def is_sealed(self) -> bool:

@@ -2,7 +2,7 @@
 """The values everything else speaks in. Immutable, without behaviour that touches the world."""
 
 import re
-from typing import AbstractSet, Any, Dict, NamedTuple, Optional, Tuple
+from typing import AbstractSet, Any, Dict, NamedTuple, Optional, Tuple, Union
 
 
 class Release(NamedTuple):
@@ -31,6 +31,24 @@ class LicenceKey:
         return 'LicenceKey(hidden)'
 
 
+class InstanceIdentity:
+    """What an AWS instance proves itself by: its identity document, and AWS's signature of exactly these bytes (base64).
+
+    Whoever has both can register in the instance's name, so `str` and `repr` show neither.
+    """
+
+    def __init__(self, document: str, signature: str) -> None:
+        self.document = document
+        self.signature = signature
+
+    def __repr__(self) -> str:
+        return 'InstanceIdentity(hidden)'
+
+
+# What a host asks for its token with.
+Credential = Union[LicenceKey, InstanceIdentity]
+
+
 class Token:
     """An access token of the service. Its value is `.secret`; `str` and `repr` never show it."""
 
@@ -45,12 +63,16 @@ class Token:
 
 
 class Product(NamedTuple):
-    """A product of the vendor, as the catalogue has it. `moves` tells whether its hosts may change their minor release."""
+    """A product of the vendor, as the catalogue has it. `moves` tells whether its hosts may change their minor release.
+
+    `marketplaces` are those whose instances register without a key.
+    """
 
     id: str
     title: str
     key_prefix: str
     moves: bool
+    marketplaces: Tuple[str, ...] = ()
 
 
 class Family(NamedTuple):
@@ -160,13 +182,18 @@ class Change(NamedTuple):
 
 
 class Request(NamedTuple):
-    """One HTTP request of the enrolment. `limit` is the greatest size of an answer's body that is read, in bytes."""
+    """One HTTP request of the enrolment. `limit` is the greatest size of an answer's body that is read, in bytes.
+
+    `link_local`: of a server on this machine's own link, which answers at once or is not there: no proxy, one attempt, a second.
+    """
 
     method: str
     url: str
     purpose: str
     json: Optional[Dict[str, str]] = None
     limit: int = 65536
+    headers: Optional[Dict[str, str]] = None
+    link_local: bool = False
 
 
 class Response(NamedTuple):

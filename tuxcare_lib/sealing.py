@@ -17,11 +17,15 @@ SCHEMA = 1
 
 
 class Seal(NamedTuple):
-    """What `register` is to do at the first boot; None where the service decides. `made_folder` as in a registration."""
+    """What `register` is to do at the first boot; None where the service decides. `made_folder` as in a registration.
+
+    `aws`: by the identity of the instance that boots, without a key.
+    """
 
     product: Optional[str]
     pin: Optional[str]
     made_folder: bool = False
+    aws: bool = False
 
 
 def render(seal: Seal) -> bytes:
@@ -39,7 +43,8 @@ def parse(facts: Facts) -> Optional[Seal]:
         if document.pop('schema') != SCHEMA:
             raise ValueError('another schema')
         found = Seal(**document)
-        if not all(value is None or isinstance(value, str) for value in found[:2]) or not isinstance(found.made_folder, bool):
+        if not all(value is None or isinstance(value, str) for value in found[:2]) or not all(
+                isinstance(value, bool) for value in found[2:]):
             raise ValueError('another type')
         return found
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
@@ -47,12 +52,12 @@ def parse(facts: Facts) -> Optional[Seal]:
 
 
 def changes(facts: Facts, seal: Seal, key: Optional[LicenceKey]) -> List[Change]:
-    """The files of a seal; where no key is given, one that is there stays."""
-    wanted = [(places.SEALED, Image(render(seal), 0o644), False)]
-    if key is not None:
-        wanted.append((places.FIRST_BOOT_KEY, Image((key.secret + '\n').encode('ascii'), 0o600), True))
-    found = [Change(path, facts.images[path], image, secret) for path, image, secret in wanted]
-    return [change for change in found if change.before is None or change.before[:2] != change.after[:2]]  # type: ignore[index]
+    """The files of a seal; where no key is given, one that is there stays, but not beside the identity of an instance."""
+    found = [Change(places.SEALED, facts.images[places.SEALED], Image(render(seal), 0o644))]
+    if key is not None or seal.aws:
+        image = Image((key.secret + '\n').encode('ascii'), 0o600) if key else None
+        found.append(Change(places.FIRST_BOOT_KEY, facts.images[places.FIRST_BOOT_KEY], image, True))
+    return [change for change in found if (change.before or ())[:2] != (change.after or ())[:2]]
 
 
 def broken(facts: Facts) -> List[Change]:

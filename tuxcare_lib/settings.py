@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """/etc/dnf/plugins/tuxcare.conf: the administrator's choices over the catalogue's defaults."""
 
+import ipaddress
 import re
 from typing import Dict, List, NamedTuple, Optional, Tuple
 from urllib.parse import urlsplit
@@ -11,12 +12,33 @@ from tuxcare_lib.schema import Key
 
 PATH = '/etc/dnf/plugins/tuxcare.conf'
 
+# EC2's metadata service by IPv6 is at an address that is link-local by AWS's word alone.
+_AWS_IPV6 = ipaddress.ip_address('fd00:ec2::254')
+_NOWHERE = ipaddress.ip_address('::')
+
 
 def _file(value: str) -> str:
     """An absolute path; empty for none. It becomes a value in repository files, so it is one word."""
     if value and not re.match(r'/[!-~]+\Z', value, re.A):
         raise ValueError('an absolute path without blanks is needed')
     return value
+
+
+def _tls(value: str) -> str:
+    """The address of a service that is never spoken to readably; empty for none."""
+    return schema.address(value, ('https',)) if value else ''
+
+
+def _link_local(value: str) -> str:
+    """The address of a service on this machine's own link, by plain HTTP: as a number, so that no DNS leads it elsewhere."""
+    found = schema.address(value, ('http',))
+    try:
+        host = ipaddress.ip_address(urlsplit(found).hostname or '')
+    except ValueError:
+        host = _NOWHERE
+    if not (host.is_link_local or host.is_loopback or host == _AWS_IPV6):
+        raise ValueError('an address such as http://169.254.169.254 is needed: link-local, and a number')
+    return found
 
 
 def _proxy(value: str) -> str:
@@ -48,6 +70,8 @@ SCHEMA: Dict[str, Dict[str, Key]] = {
     'service': {
         'register_url': Key(schema.url), 'check_url': Key(schema.url), 'unregister_url': Key(schema.url),
         'repo_url': Key(schema.url), 'gpg_key_url': Key(schema.url), 'gpg_key_fingerprint': Key(schema.fingerprint),
+        'aws_register_url': Key(_tls, default=''),
+        'aws_metadata_url': Key(_link_local, default='http://169.254.169.254'),
         'ca_file': Key(_file, default=''), 'proxy': Key(_proxy, default=''),
         'timeout': Key(schema.integer(1, 600), default=30), 'retries': Key(schema.integer(0, 10), default=3)},
     'pin': {'trusted_url': Key(_mirrors, default=()), 'allow': Key(_allow, default=())},
@@ -69,6 +93,8 @@ class Settings(NamedTuple):
     retries: int = 3
     trusted_url: Tuple[str, ...] = ()
     allow: Tuple[str, ...] = ()
+    aws_register_url: str = ''
+    aws_metadata_url: str = SCHEMA['service']['aws_metadata_url'].default
     notes: Tuple[str, ...] = ()
 
 

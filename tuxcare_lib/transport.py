@@ -45,6 +45,9 @@ class Network(NamedTuple):
     exchange: int = 300
 
 
+_LINK_LOCAL = Network(timeout=1, retries=0, exchange=2)
+
+
 class Transport:
     """Sends requests. `sleep` and `jitter` are arguments so that time and chance can be the test's; `say` is told of waiting."""
 
@@ -66,8 +69,10 @@ class Transport:
 
         A GET is sent again after a lost connection or a server's error, but not where a certificate stands in the way; a POST
         only where it cannot have been received, or was put off. A Retry-After is obeyed up to two minutes; where the server asks
-        for more, that is told.
+        for more, that is told. For what is link-local nothing of the network's settings counts.
         """
+        if request.link_local and self._network != _LINK_LOCAL:
+            return Transport(_LINK_LOCAL, self._sleep, self._say).send(request)
         for attempt in range(self._network.retries + 1):
             last = attempt == self._network.retries
             pause = self._jitter(0, min(8.0, 0.5 * 2 ** attempt))  # full jitter: a fleet must not come back as one
@@ -137,8 +142,8 @@ class Transport:
         failure: Optional[TransportError] = None
         try:
             with self._session.request(
-                    request.method, url, json=request.json, timeout=(self._network.timeout, self._network.timeout),
-                    allow_redirects=False, stream=True, verify=verify, proxies=proxies) as response:
+                    request.method, url, json=request.json, headers=request.headers, allow_redirects=False, stream=True,
+                    timeout=(self._network.timeout, self._network.timeout), verify=verify, proxies=proxies) as response:
                 return _Answer(response.status_code, _body(response, request), response.headers.get('Location', ''),
                                response.headers.get('Retry-After', ''))
         except (requests.exceptions.RequestException, OSError) as error:

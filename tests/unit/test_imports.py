@@ -16,7 +16,7 @@ LAYERS = (
     ('host', 'schema', 'repofile', 'rpmdb', 'lock', 'witness', 'preflight'),
     ('catalogue', 'settings', 'registration', 'seat', 'sealing'),
     ('policy', 'enrolment', 'facts', 'fips', 'configuration'),
-    ('planner', 'executor', 'proof'),
+    ('planner', 'executor', 'instance', 'proof'),
     ('report', 'boot', 'restoration', 'audit', 'circumstances'),
     ('journal', 'evidence'),
     ('commands',),
@@ -32,7 +32,7 @@ LAYERS = (
 )
 LAYER = {name: number for number, layer in enumerate(LAYERS) for name in layer}
 PURE = ('model', 'hold', 'inifile', 'repofile', 'pin', 'planner', 'restoration', 'enrolment', 'fips', 'sealing', 'proof', 'audit',
-        'preflight', 'luks', 'ssh', 'cli', 'catalogue', 'schema', 'settings', 'policy',
+        'instance', 'preflight', 'luks', 'ssh', 'cli', 'catalogue', 'schema', 'settings', 'policy',
         'licence', 'registration', 'report', 'host', 'images', 'messages', 'errors')
 WORLD = {'os', 'io', 'subprocess', 'socket', 'requests', 'dnf', 'rpm', 'gnupg', 'tempfile', 'pathlib', 'shutil', 'sys',
          'time', 'datetime', 'random', 'platform', 'libdnf', 'hawkey', 'glob', 'logging'}

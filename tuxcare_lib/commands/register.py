@@ -7,13 +7,14 @@ import sys
 from typing import List, Optional, Tuple
 
 from tuxcare_lib import (
-    boot, enrolment, executor, facts as gathering, fips, journal, licence, messages, planner, preflight, sealing, seat, witness)
+    boot, enrolment, executor, facts as gathering, fips, instance, journal, licence, messages, planner, preflight, sealing, seat,
+    witness)
 from tuxcare_lib.commands import Context, exclusive, intact, no_copy, seal
 from tuxcare_lib.enrolment import Enquiry, Enrolment
 from tuxcare_lib.errors import (
     Check, EntitlementError, FileSystemError, LicenceKeyError, RecoveryError, ServiceError, TuxcareError, UsageError)
 from tuxcare_lib.host import REGISTRATION, SEAT, TOKEN, Facts
-from tuxcare_lib.model import Change, Image, LicenceKey, Plan, Report, Token
+from tuxcare_lib.model import Change, Credential, Image, LicenceKey, Plan, Report, Token
 from tuxcare_lib.planner import Supported, Wish
 from tuxcare_lib.report import check_documents, check_lines, plan_report
 from tuxcare_lib.rootfs import Root
@@ -27,12 +28,13 @@ def run(context: Context) -> Report:
     """Register the host. Raises the tree of errors; then nothing is changed and no seat is taken, or it says so."""
     facts = gathering.gather(context.root, context.architecture)
     wish = _wish(context, facts)
-    planner.check_host(facts, context.catalogue, wish)
+    host = planner.check_host(facts, context.catalogue, wish)
     key = _given_key(context)
     intact(facts)
     if context.options.flag('seal'):
         return seal.run(context, facts, wish, key)
-    if key is None and facts.is_sealed and seal.key_file(context):
+    by_instance = _is_by_instance(context, facts, key)
+    if key is None and not by_instance and facts.is_sealed and seal.key_file(context):
         key = licence.parse(_decoded(_key_file(context, seal.key_file(context))))
     replace = context.options.flag('replace')
     if facts.is_registered and not replace:
@@ -40,13 +42,23 @@ def run(context: Context) -> Report:
     if facts.by_vendors_tool:
         raise UsageError('This host was registered by the vendor\'s own tool, not by dnf tuxcare.',
                          'Take that back first (`tuxctl -d`), then register.')
+    if by_instance:
+        instance.check_offered(context.settings, host.products)
+        instance.check_instance(facts)
     if context.options.flag('dry_run'):
-        return _dry_run(context, facts, wish, key)
-    key = key or _asked_key(context)
-    for host in hosts_without_tls(context.settings):
-        context.console.warn('{} is addressed by plain HTTP: the token can be read on the way.'.format(host))
+        return _dry_run(context, facts, wish, key, by_instance)
+    if not by_instance:
+        key = key or _asked_key(context)
+    for name in hosts_without_tls(context.settings):
+        context.console.warn('{} is addressed by plain HTTP: the token can be read on the way.'.format(name))
     with exclusive(context):
         return _register(context, wish, key)
+
+
+def _is_by_instance(context: Context, facts: Facts, key: Optional[LicenceKey]) -> bool:
+    """Whether the host registers by its identity as an AWS instance: it was asked for, or sealed and no key is given now."""
+    sealed = sealing.parse(facts) if facts.is_sealed and key is None else None
+    return context.options.flag('aws') or bool(sealed and sealed.aws)
 
 
 def _wish(context: Context, facts: Facts) -> Wish:
@@ -58,22 +70,30 @@ def _wish(context: Context, facts: Facts) -> Wish:
     return Wish(product or (sealed.product if sealed else None), pin or (sealed.pin if sealed else None))
 
 
-def _register(context: Context, wish: Wish, key: LicenceKey) -> Report:
+def _register(context: Context, wish: Wish, key: Optional[LicenceKey]) -> Report:
+    """Without a key: by the identity of the instance, which is asked for before a seat can be taken."""
     facts = gathering.gather(context.root, context.architecture)  # anew: somebody may have held the lock
     intact(facts)
     host = planner.check_host(facts, context.catalogue, wish)
     _check_home(context.root, facts)
     if facts.registration is not None:
         return _replace(context, facts, host, wish, key) if context.options.flag('replace') else _already(facts)
-    enquiry = _as_before(context, _enquiry(context, facts, host, wish, key), key)
+    enquiry = _enquiry(context, facts, host, wish, key)
     sealed = sealing.parse(facts)
     if sealed and sealed.made_folder:
         facts = facts._replace(has_state_folder=False)  # it goes with what is registered now
     preflight.stop(_fips_checks(context, facts, host))  # before a seat is taken
-    with _Seat(context, enquiry, key) as kept:
+    credential = key or _identity(context)
+    enquiry = _as_before(context, enquiry, credential)
+    with _Seat(context, enquiry, credential) as kept:
         outcome = kept.enrol()
         changes = _settle(context, facts._replace(host_name=enquiry.host_name), host, outcome, kept.gone())
     return _report(context, host, outcome, [change.path for change in changes])
+
+
+def _identity(context: Context) -> Credential:
+    identity: Credential = executor.converse(instance.identify(context.settings), context.send, context.console.ask)
+    return identity
 
 
 def _check_home(root: Root, facts: Facts) -> None:
@@ -90,16 +110,19 @@ def _enquiry(context: Context, facts: Facts, host: Supported, wish: Wish, key: O
     trees = planner.check_repositories(facts, context.catalogue, host.family)
     if context.options.flag('fips'):
         fips.set_for(context.catalogue, 'esu', host.family.id, host.pin, facts.architecture)  # before a seat is taken
-    hinted = licence.hinted_product(key, context.catalogue.products.values()) if key else None
-    return planner.enquiry(facts, context.catalogue, context.settings, host, trees, wish, hinted)
+    return planner.enquiry(facts, context.catalogue, context.settings, host, trees, wish, _hinted(context, key))
 
 
-def _as_before(context: Context, enquiry: Enquiry, key: LicenceKey) -> Enquiry:
-    """Where an earlier registration was not answered: the same key asks under the same name, so that it is one seat."""
+def _hinted(context: Context, key: Optional[LicenceKey]) -> Optional[str]:
+    return licence.hinted_product(key, context.catalogue.products.values()) if key else None
+
+
+def _as_before(context: Context, enquiry: Enquiry, credential: Credential) -> Enquiry:
+    """Where an earlier registration was not answered: the same key, or the instance, asks under the same name: it is one seat."""
     earlier = seat.read(context.root)
     if earlier is None:
         return enquiry
-    if licence.is_kept(key, earlier.key):
+    if licence.is_kept(credential, earlier.key) if isinstance(credential, LicenceKey) else not earlier.key:
         return enquiry._replace(host_name=earlier.host_name)
     context.console.warn(messages.OTHER_KEY.format(earlier.host_name))
     return enquiry
@@ -111,11 +134,12 @@ class _Seat:
     Where nobody knows whether the service gave it, the intent stays, for the next `register`.
     """
 
-    def __init__(self, context: Context, enquiry: Enquiry, key: LicenceKey) -> None:
+    def __init__(self, context: Context, enquiry: Enquiry, credential: Credential) -> None:
         self._context = context
         self._enquiry = enquiry
-        self._key = key
-        self._owed = Owed(enquiry.host_name, None, key=licence.kept(key, os.urandom(16)))
+        self._credential = credential
+        kept = licence.kept(credential, os.urandom(16)) if isinstance(credential, LicenceKey) else ''
+        self._owed = Owed(enquiry.host_name, None, key=kept)
         self._proved = False
 
     def __enter__(self) -> '_Seat':
@@ -125,7 +149,7 @@ class _Seat:
     def enrol(self) -> Enrolment:
         """Ask the service; it gives the seat back itself where that fails."""
         outcome: Enrolment = executor.converse(
-            enrolment.enrol(self._enquiry, self._key), self._context.send, self._context.console.ask_person, self._keep)
+            enrolment.enrol(self._enquiry, self._credential), self._context.send, self._context.console.ask_person, self._keep)
         self._proved = True
         return outcome
 
@@ -158,7 +182,7 @@ class _Seat:
         """Whether nobody knows if the service gave a seat: its answer was lost, or the question was interrupted."""
         if isinstance(error, TuxcareError):
             return isinstance(error, ServiceError) and error.seat_unknown
-        self._context.console.warn(messages.SEAT_UNKNOWN)
+        self._context.console.warn(enrolment.seat_unknown(self._credential))
         return True
 
 
@@ -199,17 +223,17 @@ def _already(facts: Facts) -> Report:
     return Report((messages.ALREADY_REGISTERED, messages.REPLACE_HINT), document)
 
 
-def _replace(context: Context, facts: Facts, host: Supported, wish: Wish, key: LicenceKey) -> Report:
+def _replace(context: Context, facts: Facts, host: Supported, wish: Wish, key: Optional[LicenceKey]) -> Report:
     """A new key proved and written before the old seat goes (rule 6)."""
     record = facts.registration
     assert record is not None
     no_copy(context, facts)
-    enquiry = planner.enquiry(facts, context.catalogue, context.settings, host, (), wish,
-                              licence.hinted_product(key, context.catalogue.products.values()))
-    enquiry = _as_before(context, enquiry, key)
+    enquiry = planner.enquiry(facts, context.catalogue, context.settings, host, (), wish, _hinted(context, key))
+    credential = key or _identity(context)
+    enquiry = _as_before(context, enquiry, credential)
     value = facts.variable(TOKEN)
     old = Token(value) if Token.PATTERN.match(value) else None
-    with _Seat(context, enquiry, key) as kept:
+    with _Seat(context, enquiry, credential) as kept:
         outcome = kept.enrol()
         if outcome.product != record.product:
             raise EntitlementError('The new key is for {}, this host is registered for {}.'.format(
@@ -229,11 +253,12 @@ def _let_go(context: Context, token: Token, host_name: str) -> bool:
     return bool(executor.converse(enrolment.give_back(context.settings, token, host_name), context.send, context.console.ask))
 
 
-def _dry_run(context: Context, facts: Facts, wish: Wish, key: Optional[LicenceKey]) -> Report:
+def _dry_run(context: Context, facts: Facts, wish: Wish, key: Optional[LicenceKey], by_instance: bool) -> Report:
     """The plan, for the product asked for or hinted at, else the first of the release; the service is not asked."""
     host = planner.check_host(facts, context.catalogue, wish)
+    asked = instance.requests(context.settings) if by_instance else ('POST ' + context.settings.register_url,)
     if facts.registration is not None:
-        return plan_report('register', Plan(('POST ' + context.settings.register_url,), (
+        return plan_report('register', Plan(asked, (
             Change(TOKEN, facts.images[TOKEN], Image(b'', 0o600), True),)))
     enquiry = _enquiry(context, facts, host, wish, key)
     product = enquiry.asked or enquiry.hinted or host.products[0].id
@@ -245,7 +270,7 @@ def _dry_run(context: Context, facts: Facts, wish: Wish, key: Optional[LicenceKe
     preflight.stop(found)
     title = context.catalogue.products[product].title
     plan = plan_report('register', Plan(
-        requests=_requests(context, enquiry, repositories), changes=tuple(changes), packages=packages, commands=commands,
+        requests=asked + _requests(context, enquiry, repositories), changes=tuple(changes), packages=packages, commands=commands,
         notes=('The signing key is imported into the rpm database.',
                'Product assumed: {}; the service decides. Repositories that do not answer are left out.'.format(title))))
     return plan._replace(lines=check_lines(found) + plan.lines, document=dict(plan.document, checks=check_documents(found)))
@@ -269,7 +294,7 @@ def _fips_plan(context: Context, facts: Facts, host: Supported) -> Tuple[Tuple[s
 def _requests(context: Context, enquiry: Enquiry, repositories: Tuple[str, ...]) -> Tuple[str, ...]:
     paths = [enrolment.tree_path(enquiry.family, tree) for tree in ('BaseOS',) + enquiry.trees]
     paths += [entry.path for entry in enquiry.repositories if entry.id in repositories or entry.proves]
-    asked = ['POST ' + context.settings.register_url]
+    asked = []
     for path in dict.fromkeys(paths):
         asked.append('GET {}/{}repodata/repomd.xml'.format(context.settings.repo_url, enrolment.expand(
             path, enquiry.release, enquiry.architecture, Token('TOKEN'))))
@@ -279,6 +304,9 @@ def _requests(context: Context, enquiry: Enquiry, repositories: Tuple[str, ...])
 def _given_key(context: Context) -> Optional[LicenceKey]:
     """The key from the command line, a file, standard input or the environment; None where none was given."""
     argument, path = context.options.value('license_key'), context.options.value('license_key_file')
+    if context.options.flag('aws') and (argument, path, context.licence_key) != (None, None, None):
+        raise UsageError('--aws and a licence key exclude each other.',
+                         'Give one of them; a key in TUXCARE_LICENSE_KEY counts, too.')
     if argument is not None and path is not None:
         raise UsageError('-l and --license-key-file exclude each other.', 'Give the key once.')
     if argument is not None:

@@ -4,7 +4,7 @@
 import os
 from typing import List, Optional
 
-from tuxcare_lib import facts as gathering, journal, messages, planner, sealing
+from tuxcare_lib import facts as gathering, instance, journal, messages, planner, sealing
 from tuxcare_lib.commands import Context, exclusive, remove_own_folder
 from tuxcare_lib.errors import UsageError
 from tuxcare_lib.host import FIRST_BOOT_KEY, SEALED, Facts
@@ -25,30 +25,33 @@ def run(context: Context, facts: Facts, wish: Wish, key: Optional[LicenceKey]) -
     for flag in ('fips', 'replace'):
         if context.options.flag(flag):
             raise UsageError('--seal and --{} exclude each other.'.format(flag), 'Do that once the host is registered.')
+    aws = context.options.flag('aws')
+    if aws:  # whether it is an instance is asked when it boots
+        instance.check_offered(context.settings, host.products)
     if context.options.flag('dry_run'):
-        return plan_report('register', Plan(changes=tuple(sealing.changes(facts, _seal(facts, wish), key)),
-                                            notes=tuple(_notes(facts, key))))
+        return plan_report('register', Plan(changes=tuple(sealing.changes(facts, _seal(facts, wish, aws), key)),
+                                            notes=tuple(_notes(facts, key, aws))))
     with exclusive(context, intents=True):
         facts = gathering.gather(context.root, context.architecture)
         if facts.is_registered:
             raise UsageError('This host is registered, so an image of it would hold its token.',
                              'Run `dnf tuxcare unregister` first.')
-        changes = sealing.changes(facts, _seal(facts, wish), key)
+        changes = sealing.changes(facts, _seal(facts, wish, aws), key)
         if changes:
             journal.apply(context.root, 'dnf tuxcare register --seal', changes)
-    return Report((messages.SEALED,) + tuple(_notes(facts, key)), {
+    return Report((messages.SEALED,) + tuple(_notes(facts, key, aws)), {
         'command': 'register', 'exit_status': 0, 'changed': bool(changes), 'registered': False, 'sealed': True,
         'product': wish.product, 'files': sorted(change.path for change in changes)})
 
 
-def _seal(facts: Facts, wish: Wish) -> Seal:
+def _seal(facts: Facts, wish: Wish, aws: bool) -> Seal:
     earlier = sealing.parse(facts)
-    return Seal(wish.product, wish.pin, earlier.made_folder if earlier else not facts.has_state_folder)
+    return Seal(wish.product, wish.pin, earlier.made_folder if earlier else not facts.has_state_folder, aws)
 
 
-def _notes(facts: Facts, key: Optional[LicenceKey]) -> List[str]:
+def _notes(facts: Facts, key: Optional[LicenceKey], aws: bool) -> List[str]:
     notes = []
-    if key is None and facts.images[FIRST_BOOT_KEY] is None:
+    if key is None and not aws and facts.images[FIRST_BOOT_KEY] is None:
         notes.append(messages.SEALED_WITHOUT_KEY.format(file=FIRST_BOOT_KEY, credential=_CREDENTIAL))
     if facts.machine:
         notes.append(messages.SEALED_WITH_IDENTITY)
