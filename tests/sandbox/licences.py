@@ -8,7 +8,10 @@ import threading
 from dataclasses import dataclass
 from typing import Dict, List, NamedTuple, Optional
 
+from tests.sandbox.instances import ACCOUNT
+
 __all__ = [
+    "AWS_SUBSCRIPTION",
     "ESSENTIAL_KEY",
     "ESU_KEY",
     "EXHAUSTED_KEY",
@@ -27,6 +30,8 @@ PLAIN_ESU_KEY = "SBX4ESU7QK"
 PLAIN_ESSENTIAL_KEY = "SBX6ESA2MT"
 EXHAUSTED_KEY = "ESU-SANDBOXFULL"
 UNKNOWN_KEY = "ESU-SANDBOXNONE"
+# What an AWS account has bought: its seats are counted as those of a key, which nobody can type.
+AWS_SUBSCRIPTION = "aws:" + ACCOUNT
 
 _TOKEN_PREFIX = {"esu": "EXTENDED_SECURITY_UPDATES-SERVER-", "essential": "ESSENTIAL_SUPPORT-SERVER-"}
 
@@ -60,6 +65,7 @@ class Licences:
             PLAIN_ESU_KEY: Key("esu", 50),
             PLAIN_ESSENTIAL_KEY: Key("essential", 50),
             EXHAUSTED_KEY: Key("esu", 1),
+            AWS_SUBSCRIPTION: Key("esu", 50),
         }
         self._lock = threading.Lock()
         self._seats = [Seat(EXHAUSTED_KEY, "elsewhere.example.com", _new_token("esu"))]

@@ -3,10 +3,11 @@
 import json
 import re
 from pathlib import Path
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple
 from urllib.parse import unquote
 
 from tests.sandbox.answers import Answer, file_answer, json_answer, text_answer
+from tests.sandbox.instances import Instances
 from tests.sandbox.licences import Licences, Refusal
 
 __all__ = ["Request", "Routes"]
@@ -44,13 +45,14 @@ _MIRROR_PATHS = {
 
 
 class Request(NamedTuple):
-    """`host` is the Host header with its port; `path` has no query."""
+    """`host` is the Host header with its port; `path` has no query; names of `headers` are in lower case."""
 
     method: str
     host: str
     path: str
     body: bytes = b""
     content_type: str = ""
+    headers: Mapping[str, str] = {}
 
 
 class Routes:
@@ -60,12 +62,15 @@ class Routes:
         self._trees = trees
         self._keys = keys
         self._licences = licences
+        self._instances = Instances()
         self.mounts: Dict[str, Path] = {}
 
     def answer(self, request: Request) -> Answer:
         """Never raises for what a client sends."""
         if request.path.startswith(_REGISTRATION):
             return self._registration(request)
+        if request.path.startswith("/latest/"):
+            return self._instances.answer(request.method, request.path, request.headers)
         if request.method not in ("GET", "HEAD"):
             return text_answer("method not allowed\n", 405)
         # Empty segments stay: an empty token is a wrong token, not a path of the community's.
@@ -76,6 +81,7 @@ class Routes:
     def _registration(self, request: Request) -> Answer:
         verbs: Dict[str, Callable[[Dict[str, Any]], Answer]] = {
             "register": self._register,
+            "aws": self._register_instance,
             "check": self._check,
             "unregister": self._unregister,
         }
@@ -96,6 +102,16 @@ class Routes:
             return json_answer({"token": self._licences.register(fields["key"], fields["host_name"])})
         except Refusal as refusal:
             return json_answer({"error": str(refusal)}, 400)
+
+    def _register_instance(self, fields: Dict[str, Any]) -> Answer:
+        """What the vendor's end may do, whose real address and answers are not public."""
+        document, host_name = fields["document"], fields["host_name"]
+        if not self._instances.has_signed(document, fields["signature"]):
+            return json_answer({"error": "invalid-identity"}, 403)
+        try:
+            return json_answer({"token": self._licences.register("aws:" + json.loads(document)["accountId"], host_name)})
+        except Refusal as refusal:
+            return json_answer({"error": "no-subscription" if str(refusal) == "invalid-key" else str(refusal)}, 403)
 
     def _check(self, fields: Dict[str, Any]) -> Answer:
         product = self._licences.product(fields["token"])

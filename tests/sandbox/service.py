@@ -140,6 +140,11 @@ class Service:
         return self._extra_url("plain", lambda: "http://localhost:%d" % self._listen("127.0.0.1", 0, None).port)
 
     @property
+    def metadata_url(self) -> str:
+        """The metadata service of an AWS instance (`instances`), as on its link-local address."""
+        return self.plain_url.replace("localhost", "127.0.0.1")
+
+    @property
     def proxy(self) -> Proxy:
         """An HTTP proxy whose CONNECT to any host name ends at this service: `proxy.url`, `proxy.targets`."""
         with self._lock:
@@ -191,7 +196,7 @@ class Service:
 
 def _request(call: Call) -> Request:
     headers = call.headers
-    return Request(call.method, headers.get("host", ""), call.path, call.body, headers.get("content-type", ""))
+    return Request(call.method, headers.get("host", ""), call.path, call.body, headers.get("content-type", ""), headers)
 
 
 def _free_address() -> str:
