@@ -136,7 +136,8 @@ def test_nothing_is_asked(instance: Host, service: Service, change: Callable[[Ho
     assert service.requests == []
 
 
-@pytest.mark.parametrize("args, env", [(("--license-key-file", "-"), {}), ((), {"TUXCARE_LICENSE_KEY": ESU_KEY})], ids=["-", "env"])
+@pytest.mark.parametrize("args, env", [
+    (("--license-key-file", "-"), {}), ((), {"TUXCARE_LICENSE_KEY": ESU_KEY})], ids=["-", "environment"])
 def test_a_key_beside_it(instance: Host, service: Service, args: Tuple[str, ...], env: Dict[str, str]) -> None:
     with untouched(instance, service):
         refused(instance.dnf("tuxcare", "register", "--aws", *args, env=env, stdin=ESU_KEY), "--aws", "exclude each other")

@@ -10,6 +10,7 @@ from tests.sandbox.service import Service
 
 REGISTER = "/cln/api/els/token/register"
 CHECK = "/cln/api/els/token/check"
+AWS = "/cln/api/els/token/aws"
 UNREGISTER = "/cln/api/els/token/unregister"
 # The folder of a tree; its file `name` holds the tree's name, 30 bytes.
 BASEOS = "/almalinux/9/BaseOS/x86_64/os/"

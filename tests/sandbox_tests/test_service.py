@@ -18,7 +18,7 @@ from tests.sandbox import faults, licences
 from tests.sandbox.faults import Fault
 from tests.sandbox.service import HOST_NAMES, Service
 from tests.sandbox.universe import Universe
-from tests.sandbox_tests.client import BASEOS, CHECK, REGISTER, UNREGISTER, ask, connect, context, post, token_of
+from tests.sandbox_tests.client import AWS, BASEOS, CHECK, REGISTER, UNREGISTER, ask, connect, context, post, token_of
 from tests.sandbox_tests.conftest import TreeFolders
 
 REPOMD = "repodata/repomd.xml"
@@ -74,6 +74,21 @@ def test_an_expired_key_opens_nothing_and_its_seat_can_go(service: Service) -> N
         assert post(service, UNREGISTER, token=token, host_name="x").status == 200
     finally:
         service.keys[licences.ESU_KEY].expired = False
+
+
+def test_an_instance_registers_by_what_its_metadata_service_says(service: Service) -> None:
+    paths = ["/latest/dynamic/instance-identity/" + name for name in ("document", "rsa2048")]
+    lifetime = {"X-aws-ec2-metadata-token-ttl-seconds": "60"}
+    assert [ask(service, path).status for path in paths] == [401, 401]
+    assert ask(service, "/latest/api/token").status == 405
+    for headers in ({}, {"X-aws-ec2-metadata-token-ttl-seconds": "0"}, dict(lifetime, **{"X-Forwarded-For": "10.0.0.1"})):
+        assert ask(service, "/latest/api/token", "PUT", headers).status in (400, 403)
+    token = {"X-aws-ec2-metadata-token": ask(service, "/latest/api/token", "PUT", lifetime).body.decode()}
+    document, signature = (ask(service, path, headers=token).body.decode() for path in paths)
+    changed = document.replace("123456789012", "999999999999")
+    assert post(service, AWS, document=changed, signature=signature, host_name="x").json() == {"error": "invalid-identity"}
+    reply = post(service, AWS, document=document, signature=signature, host_name="x")
+    assert service.seats[licences.AWS_SUBSCRIPTION] == {"x": reply.json()["token"]}
 
 
 @pytest.mark.parametrize("body", [b"", b"junk", b"[]", b"{}", b'{"key": 1, "host_name": "x"}', b"\xff"])

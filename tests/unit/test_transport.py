@@ -107,6 +107,28 @@ def test_half_an_answer_is_none(method: str, asked: int) -> None:
     assert methods == [method] * asked and caught.value.maybe_received
 
 
+def test_what_is_link_local_is_asked_once_without_a_proxy_and_with_its_headers() -> None:
+    seen: List[str] = []
+
+    def answer(handler: http.server.BaseHTTPRequestHandler) -> None:
+        seen.append(handler.headers.get('X-Asked', ''))
+        status(503, Retry_After='1')(handler)
+
+    with serving(answer) as (url, asked):
+        sender = Transport(Network(proxy='http://127.0.0.1:9', timeout=5), sleep=lambda seconds: None)
+        for method in ('PUT', 'GET'):
+            assert sender.send(Request(method, url, 'try', headers={'X-Asked': method}, link_local=True)).status == 503
+    assert asked == seen == ['PUT', 'GET']
+
+
+def test_what_is_link_local_gets_a_second() -> None:
+    with serving(dripping(head=True)) as (url, asked):
+        began = time.monotonic()
+        with pytest.raises(TransportError):
+            Transport(Network(timeout=5)).send(Request('GET', url, 'try', link_local=True))
+        assert time.monotonic() - began < 4 and asked == ['GET']
+
+
 @pytest.mark.parametrize('method, code, again', [
     ('GET', 429, True), ('GET', 502, True), ('GET', 503, True), ('GET', 504, True), ('GET', 500, False), ('GET', 403, False),
     ('POST', 429, True), ('POST', 503, True), ('POST', 500, False), ('POST', 502, False), ('POST', 504, False),
