@@ -33,12 +33,11 @@ def check_offered(settings: Settings, products: Sequence[Product]) -> None:
     """Raises HostError where configuration and catalogue do not both say that instances may register by their identity."""
     if not settings.aws_register_url:
         raise HostError('Registration by the identity of an AWS instance is not configured.',
-                        'Set aws_register_url (docs/aws.md), or register with a licence key.')
+                        'Set aws_register_url in tuxcare.conf, or register with a licence key.')
     if not any(MARKETPLACE in product.marketplaces for product in products):
         raise HostError('{} cannot be registered by the identity of an AWS instance, by the catalogue.'.format(
             ' or '.join(product.title for product in products)),
-            'Add `marketplaces = {}` to the product in /etc/dnf/plugins/tuxcare.d (docs/aws.md), or register with a licence '
-            'key.'.format(MARKETPLACE))
+            'Add `marketplaces = {}` to the product in tuxcare.d, or register with a licence key.'.format(MARKETPLACE))
 
 
 def check_instance(facts: Facts) -> None:
