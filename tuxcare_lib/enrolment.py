@@ -161,10 +161,10 @@ class _Way(NamedTuple):
 
 def _way(settings: Settings, credential: Credential) -> _Way:
     if isinstance(credential, LicenceKey):
-        return _Way('register_url', settings.register_url, {'key': credential.secret}, 'the licence key')
+        return _Way('register_url', settings.register_url, {'key': credential.secret}, 'licence key')
     return _Way('aws_register_url', settings.aws_register_url,
                 {'document': credential.document, 'signature': credential.signature},
-                'the subscription of this AWS account')
+                'AWS Marketplace subscription')
 
 
 def seat_unknown(credential: Credential) -> str:
@@ -200,14 +200,14 @@ def _perhaps_taken(error: ServiceError, perhaps: bool, credential: Credential) -
     return error
 
 
-def refusal(response: Response, what: str, setting: str = 'register_url', proof: str = 'the licence key') -> ServiceError:
+def refusal(response: Response, what: str, setting: str = 'register_url', proof: str = 'licence key') -> ServiceError:
     """An error for an answer that is not 200; the service's own words are cleaned, cut and marked as such."""
     said = _error_word(response)
     if said == 'invalid-key':
-        return ServiceError('The service does not know this licence key.', 'Compare it with the one the vendor sent you.',
+        return ServiceError('The service does not know this {}.'.format(proof), 'Compare it with the one the vendor sent you.',
                             response.status)
     if said == 'key-limit-reached':
-        return ServiceError('All seats of this licence key are taken.',
+        return ServiceError('All seats of this {} are taken.'.format(proof),
                             'Unregister another host, or ask the vendor for more seats.', response.status)
     words = ' (the server said: {})'.format(said) if said else ''
     if response.status < 300:
@@ -220,7 +220,7 @@ def refusal(response: Response, what: str, setting: str = 'register_url', proof:
         return ServiceError('The service failed at {}: HTTP {}{}.'.format(what, response.status, words),
                             'Try again later.', response.status)
     return ServiceError('The service refused {}: HTTP {}{}.'.format(what, response.status, words),
-                        'Check {} and the addresses in the configuration.'.format(proof), response.status)
+                        'Check the {} and the addresses in the configuration.'.format(proof), response.status)
 
 
 def _error_word(response: Response) -> str:

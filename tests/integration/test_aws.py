@@ -203,7 +203,7 @@ def test_a_metadata_service_that_is_not_there(instance: Host, service: Service) 
 def test_an_account_that_has_bought_nothing(instance: Host, service: Service) -> None:
     del service.keys[AWS_SUBSCRIPTION]
     with untouched(instance, service):
-        refused(instance.dnf("tuxcare", "register", "--aws"), "no-subscription", "subscription of this AWS account")
+        refused(instance.dnf("tuxcare", "register", "--aws"), "no-subscription", "Check the AWS Marketplace subscription")
 
 
 # --- images -------------------------------------------------------------------------------------------------------

@@ -112,7 +112,8 @@ def test_the_identity_is_passed_on_as_it_came() -> None:
 
 
 @pytest.mark.parametrize('answer, words, unknown', [
-    (Response(403, b'{"error": "no"}'), 'Check the subscription of this AWS account', False),
+    (Response(403, b'{"error": "no"}'), 'Check the AWS Marketplace subscription', False),
+    (Response(400, b'{"error": "key-limit-reached"}'), 'All seats of this AWS Marketplace subscription are taken', False),
     (Response(503, b''), 'busy', False),
     (Response(204, b''), 'check aws_register_url', True),
     (Response(200, b'<html>'), 'check aws_register_url', True),
@@ -121,7 +122,7 @@ def test_the_identity_is_passed_on_as_it_came() -> None:
 ])
 def test_a_registration_that_fails(answer: Answer, words: str, unknown: bool) -> None:
     course = enrol(register=answer)
-    assert isinstance(course.error, ServiceError) and words in str(course.error) and 'key' not in str(course.error)
+    assert isinstance(course.error, ServiceError) and words in str(course.error) and 'licence' not in str(course.error)
     assert course.error.seat_unknown == unknown == str(course.error).endswith(messages.SEAT_UNKNOWN_AWS)
 
 
