@@ -26,8 +26,8 @@ _KERNELS = {
 # The ordinary user of each host, with uid and gid 1000.
 USER = "user"
 
-# Below a root: what tells its programs the kernel that it has booted.
-UNAME = "usr/lib/sandbox/uname.so"
+# Below a root: what its programs are to see instead of the machine's.
+PRELOAD = "usr/lib/sandbox/preload.so"
 
 _FOLDERS = ("boot", "dev", "etc", "home", "media", "mnt", "opt", "proc", "root", "run", "srv", "sys", "tmp", "usr", "var")
 _DEVICES = {"null": (1, 3), "zero": (1, 5), "random": (1, 8), "urandom": (1, 9)}
@@ -89,14 +89,14 @@ def outside_env(root: Path, home: str = "/root") -> Dict[str, str]:
     HOME decides where rpm looks for its database and whether the caller's own settings count.
     """
     env = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(root / home.lstrip("/")), "LANG": "C.UTF-8"}
-    if (root / UNAME).is_file():
-        env.update(LD_PRELOAD=str(root / UNAME), SANDBOX_OSRELEASE=str(root / "proc/sys/kernel/osrelease"))
+    if (root / PRELOAD).is_file():
+        env.update(LD_PRELOAD=str(root / PRELOAD), SANDBOX_OSRELEASE=str(root / "proc/sys/kernel/osrelease"))
     return env
 
 
 def _digest(universe_name: str) -> str:
     told = hashlib.sha256(universe_name.encode())
-    for source in (Path(__file__), Path(osfiles.__file__), Path(__file__).with_name("uname.c")):
+    for source in (Path(__file__), Path(osfiles.__file__), Path(__file__).with_name("preload.c")):
         told.update(source.read_bytes())
     told.update(str(kernel_tellable()).encode())
     return told.hexdigest()[:16]
@@ -114,7 +114,7 @@ def _make(universe: "Universe", release: str, folder: Path) -> None:
         _add_user(root)
         _copy_locale(root)
         _hide_machine(root)
-        _tell_kernel(root)
+        _preload(root)
         _empty_traces(root)
         root.rename(folder)
 
@@ -184,14 +184,14 @@ def _hide_machine(root: Path) -> None:
         os.setxattr(str(root / name), "trusted.overlay.opaque", b"y")
 
 
-def _tell_kernel(root: Path) -> None:
-    """Makes uname(2) tell the booted kernel, where there is a compiler; see uname.c."""
+def _preload(root: Path) -> None:
+    """What hides of the machine what nothing else does, where there is a compiler; see preload.c."""
     if kernel_tellable() is None:
-        library = root / UNAME
+        library = root / PRELOAD
         library.parent.mkdir(parents=True, exist_ok=True)
-        source = Path(__file__).with_name("uname.c")
+        source = Path(__file__).with_name("preload.c")
         namespace.check(["cc", "-O2", "-shared", "-fPIC", "-o", str(library), str(source)], dict(os.environ))
-        (root / "etc/ld.so.preload").write_text("/%s\n" % UNAME)
+        (root / "etc/ld.so.preload").write_text("/%s\n" % PRELOAD)
 
 
 def _release_package(universe: "Universe", release: str, folder: Path) -> Path:
