@@ -182,6 +182,16 @@ def test_by_installroot_the_servers_addresses_are_configured(host: Host, servers
     assert fetched.returncode == 0, fetched.stderr
 
 
+@BY_INSTALLROOT
+@pytest.mark.skipif(template.kernel_tellable() is not None, reason=template.kernel_tellable() or "")
+def test_by_installroot_the_machines_authorities_are_not_seen(host: Host) -> None:
+    """And nothing else is hidden: Debian's libcurl would read that folder for each connection, whatever sslcacert says."""
+    code = "import os; print(sorted(os.listdir('/etc')) == sorted(item.name for item in os.scandir('/etc/ssl/..')))"
+    command = ["/usr/bin/python3", "-c", code + "; os.listdir('/etc/ssl/certs')"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=template.outside_env(host.root))
+    assert done.stdout == "True\n" and "FileNotFoundError" in done.stderr
+
+
 # --- as / -------------------------------------------------------------------------------------------------------
 
 
