@@ -4,15 +4,18 @@ import copy
 import signal
 import subprocess
 from pathlib import Path
-from typing import Callable, Iterator, List
+from typing import Callable, Iterator, List, Optional
 
 import pytest
 
 from tests.sandbox.host import PROJECT, Host, slash_available
+from tests.sandbox.licences import ESU_KEY
 from tests.sandbox.service import Service
 from tests.sandbox.universe import Universe
 
 pytest.register_assert_rewrite("tests.integration.outcome")
+
+from tests.integration.masters import Masters  # noqa: E402  it imports what is to be rewritten
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -43,8 +46,8 @@ def servers(universe: Universe, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 @pytest.fixture
 def service(servers: Service) -> Iterator[Service]:
-    """The module's servers, which remember nothing of the test before: no request, fault, seat or added key."""
-    keys, seats = copy.deepcopy(servers.keys), set(servers.licences.seats())
+    """The module's servers, which remember nothing of the test before: no request, fault, seat, added key or folder."""
+    keys, mounts, seats = copy.deepcopy(servers.keys), dict(servers.mounts), set(servers.licences.seats())
     servers.clear_requests()
     yield servers
     servers.cancel_faults()
@@ -52,16 +55,20 @@ def service(servers: Service) -> Iterator[Service]:
         servers.licences.unregister(seat.token)
     servers.keys.clear()
     servers.keys.update(keys)
+    servers.mounts.clear()
+    servers.mounts.update(mounts)
 
 
 class Hosts:
-    """Makes the hosts of one test and ends them after it."""
+    """Makes the hosts of one test and ends them after it; by `copy` (of `slash` and a folder), where they are copies of one."""
 
-    def __init__(self, universe: Universe, service: Service, directory: Path, package: Callable[[], Path]) -> None:
+    def __init__(self, universe: Universe, service: Service, directory: Path, package: Callable[[], Path],
+                 copy: Optional[Callable[[bool, Path], Host]] = None) -> None:
         self._universe = universe
         self._service = service
         self._directory = directory
         self._package = package
+        self._copy = copy
         self._made: List[Host] = []
 
     def by_installroot(self, release: str = "9.2") -> Host:
@@ -81,15 +88,31 @@ class Hosts:
 
     def _make(self, release: str, slash: bool, product: bool = True) -> Host:
         directory = self._directory / ("host%d" % len(self._made))
-        rpm = self._package() if slash and product else None
-        host = Host.create(self._universe, self._service, directory, release=release, slash=slash, rpm=rpm)
+        host = self._copy(slash, directory) if self._copy else self._create(directory, release, slash, product)
         self._made.append(host)
         return host
 
+    def _create(self, directory: Path, release: str, slash: bool, product: bool) -> Host:
+        rpm = self._package() if slash and product else None
+        return Host.create(self._universe, self._service, directory, release=release, slash=slash, rpm=rpm)
+
+
+@pytest.fixture(scope="module")
+def masters(
+    request: pytest.FixtureRequest, universe: Universe, servers: Service, tmp_path_factory: pytest.TempPathFactory
+) -> Masters:
+    return Masters(universe, servers, tmp_path_factory.mktemp("masters"), lambda: request.getfixturevalue("package"))
+
 
 @pytest.fixture
-def hosts(request: pytest.FixtureRequest, universe: Universe, service: Service, tmp_path: Path) -> Iterator[Hosts]:
-    made = Hosts(universe, service, tmp_path, lambda: request.getfixturevalue("package"))
+def hosts(
+    request: pytest.FixtureRequest, universe: Universe, service: Service, masters: Masters, tmp_path: Path
+) -> Iterator[Hosts]:
+    """Fresh ones; registered ones with `@pytest.mark.registered`, and another key than ESU's as its argument."""
+    mark = request.node.get_closest_marker("registered")
+    key = mark.args[0] if mark and mark.args else ESU_KEY
+    copies = (lambda slash, directory: masters.copy(slash, key, directory)) if mark else None
+    made = Hosts(universe, service, tmp_path, lambda: request.getfixturevalue("package"), copies)
     yield made
     made.close()
 

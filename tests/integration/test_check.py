@@ -71,9 +71,9 @@ FINDINGS: Dict[str, Tuple[Damage, List[str]]] = {
 }
 
 
+@pytest.mark.registered
 @pytest.mark.parametrize("code", FINDINGS)
 def test_a_finding(host: Host, code: str) -> None:
-    register(host)
     assert document(host.dnf("tuxcare", "status", "--check", "--json"))["findings"] == []
     damage, others = FINDINGS[code]
     damage(host)
@@ -85,9 +85,9 @@ def test_a_finding(host: Host, code: str) -> None:
     assert all(entry["remedy"] or "chown root" in entry["text"] for entry in told["findings"])
 
 
+@pytest.mark.registered
 @pytest.mark.parametrize("code", ["record", "variable", "own-repositories", "token", "marker", "unpinned", "journal"])
 def test_the_remedy_ends_it(host: Host, code: str) -> None:
-    register(host)
     FINDINGS[code][0](host)
     (told,) = [entry for entry in document(host.dnf("tuxcare", "status", "--check", "--json"), status=4)["findings"]
                if entry["code"] == code]
@@ -96,10 +96,10 @@ def test_the_remedy_ends_it(host: Host, code: str) -> None:
     assert is_done(host.dnf("tuxcare", "status", "--check")) == "Nothing to attend to.\n"
 
 
+@pytest.mark.registered
 @pytest.mark.parametrize("name, evr, word", [("less", "590-4.el9_4", "past 9.2"), ("almalinux-release", "9.4-1.el9", "past 9.2")])
 def test_a_package_that_came_by_rpm_itself(host: Host, universe: Universe, name: str, evr: str, word: str) -> None:
     """What no plugin can stop is found afterwards, and the guard lets its way back through."""
-    register(host)
     path = universe.package(name, evr)
     rpm(host, "-U", "--nodeps", "--nosignature", str(path))
     told = document(host.dnf("tuxcare", "status", "--check", "--json"), status=4)["findings"]
@@ -109,16 +109,16 @@ def test_a_package_that_came_by_rpm_itself(host: Host, universe: Universe, name:
     assert is_done(host.dnf("tuxcare", "status", "--check")) == "Nothing to attend to.\n"
 
 
+@pytest.mark.registered
 def test_a_package_of_another_operating_system(host: Host, universe: Universe) -> None:
-    register(host)
     path = universe.build_rpm(host.directory, "rocky-logos", "90.1-1.el9", vendor="Rocky Enterprise Software Foundation")
     rpm(host, "-U", "--nodeps", "--nosignature", str(path))
     told = document(host.dnf("tuxcare", "status", "--check", "--json"), status=4)["findings"]
     assert [entry["code"] for entry in told] == ["package"] and "another operating system" in told[0]["text"]
 
 
+@pytest.mark.registered
 def test_it_touches_and_asks_nothing(host: Host, service: Service) -> None:
-    register(host)
     (host.root / VARIABLE).write_text("9.4\n")
     service.clear_requests()
     with untouched(host, service):
@@ -126,10 +126,10 @@ def test_it_touches_and_asks_nothing(host: Host, service: Service) -> None:
     assert service.requests == []
 
 
+@pytest.mark.registered
 @pytest.mark.parametrize("verb", ["unregister", "uninstall", "register --replace"])
 def test_a_copy_leaves_the_seat_of_its_original_alone(host: Host, service: Service, verb: str) -> None:
     """A template that was cloned with its registration: -y in a script of the clone must not cut the original off."""
-    register(host)
     put("etc/machine-id", b"fedcba9876543210fedcba9876543210\n")(host)
     with untouched(host, service):
         done = host.dnf("-y", "tuxcare", *verb.split(), env={"TUXCARE_LICENSE_KEY": ESU_KEY})
@@ -141,8 +141,8 @@ def test_a_copy_leaves_the_seat_of_its_original_alone(host: Host, service: Servi
     assert is_done(host.dnf("tuxcare", "status", "--check")) == "Nothing to attend to.\n"
 
 
+@pytest.mark.registered
 def test_a_host_that_was_renamed(host: Host, service: Service) -> None:
-    register(host)
     put("etc/hostname", b"renamed.example.com\n")(host)
     assert host.dnf("tuxcare", "status", "--check").returncode == 4
     is_done(host.dnf("tuxcare", "register", "--replace", env={"TUXCARE_LICENSE_KEY": ESU_KEY}))

@@ -140,16 +140,16 @@ def test_unregister_after_the_seat_is_back(host: Host, service: Service, service
     assert "not registered" in is_done(host.dnf("-y", "tuxcare", "unregister"))
 
 
+@pytest.mark.registered
 def test_unregister_that_the_service_refuses_leaves_everything(host: Host, service: Service) -> None:
-    register(host)
     before = host.snapshot()
     service.order(Fault(Status(500), path=UNREGISTER))
     refused(host.dnf("-y", "tuxcare", "unregister"), "--local")
     assert same(host, before) and not (host.root / JOURNAL).exists() and seats(service) == 1
 
 
+@pytest.mark.registered
 def test_replace_between_the_new_seat_and_the_old_one(host: Host, service: Service) -> None:
-    register(host)
     old = (host.root / TOKEN).read_text()
     with cut_off(host, service, UNREGISTER, "register", "--replace", key=PLAIN_ESU_KEY):
         pass
@@ -159,8 +159,8 @@ def test_replace_between_the_new_seat_and_the_old_one(host: Host, service: Servi
     assert is_done(host.dnf("tuxcare", "status", "--check")) == "Nothing to attend to.\n"
 
 
+@pytest.mark.registered
 def test_replace_before_the_new_seat_counts(host: Host, service: Service) -> None:
-    register(host)
     before = host.snapshot()
     with cut_off(host, service, PROBE, "register", "--replace", key=PLAIN_ESU_KEY):
         pass

@@ -212,9 +212,9 @@ def holds(host: Host) -> None:
     assert "curl-7.76.1-23.el9_2.4.tuxcare.els1.x86_64" in host.installed() and host.installed() & PAST == set()
 
 
+@pytest.mark.registered
 @pytest.mark.parametrize("damage, words", DAMAGES.values(), ids=list(DAMAGES))
 def test_a_damaged_registration(host: Host, damage: Damage, words: List[str]) -> None:
-    register(host)
     damage(host)
     line = refused(host, *words)
     name = next(name for name in DAMAGES if DAMAGES[name][0] is damage)
@@ -225,18 +225,18 @@ def test_a_damaged_registration(host: Host, damage: Damage, words: List[str]) ->
     is_done(host.dnf("tuxcare", "status", "--check"))
 
 
+@pytest.mark.registered
 @pytest.mark.parametrize("name", ["variable gone", "token junk", "state gone"])
 @pytest.mark.parametrize("args", [["repolist"], ["info", "bash"], ["list", "--available"], ["search", "bash"]], ids=" ".join)
 def test_other_commands_that_read(host: Host, name: str, args: List[str]) -> None:
-    register(host)
     DAMAGES[name][0](host)
     done = host.dnf(*args)
     assert done.returncode == 0 and "Traceback" not in done.stderr and "Error: tuxcare" not in done.stderr, done.stderr
 
 
+@pytest.mark.registered
 @pytest.mark.parametrize("name", ["tuxcare_releasever", "tuxcare_token"])
 def test_a_variable_of_the_environment(host: Host, name: str) -> None:
-    register(host)
     env = {"DNF_VAR_" + name: "9.4"}
     line = refused(host, "DNF_VAR_" + name, "unset", env=env)
     assert line.endswith("Run: unset DNF_VAR_" + name)
@@ -244,17 +244,17 @@ def test_a_variable_of_the_environment(host: Host, name: str) -> None:
     holds(host)
 
 
+@pytest.mark.registered
 @pytest.mark.parametrize("name", [VARIABLE, STATE, BACKUP, MARKER], ids=os.path.basename)
 def test_what_others_can_write(slash_host: Host, name: str) -> None:
-    register(slash_host)
     (slash_host.root / name).chmod(0o666)
     mended(slash_host, refused(slash_host, name, "chmod go-w"))
     holds(slash_host)
 
 
+@pytest.mark.registered
 def test_a_record_of_the_future(host: Host) -> None:
     """The way back is the version that wrote it; nothing is guessed."""
-    register(host)
     good = (host.root / STATE).read_bytes()
     document = dict(json.loads(good.decode()), schema=2)
     (host.root / STATE).write_text(json.dumps(document))
@@ -268,9 +268,9 @@ CONFIGURATIONS = {"junk": b"banana\n", "unknown key": b"[pin]\nbanana = 1\n", "b
                   "enabled=banana": b"[main]\nenabled = banana\n", "no text": bytes(range(256))}
 
 
+@pytest.mark.registered
 @pytest.mark.parametrize("text", CONFIGURATIONS.values(), ids=list(CONFIGURATIONS))
 def test_a_configuration_that_cannot_be_read(slash_host: Host, text: bytes) -> None:
-    register(slash_host)
     good = (slash_host.root / CONFIGURATION).read_bytes()
     (slash_host.root / CONFIGURATION).write_bytes(text)
     line = refused(slash_host, CONFIGURATION)
@@ -290,9 +290,9 @@ def _os_release(text: "str | None") -> Damage:
     return damage
 
 
+@pytest.mark.registered
 @pytest.mark.parametrize("text", [None, "", "banana\n", "ID=rocky\nVERSION_ID=9.2\n", "ID=almalinux\nVERSION_ID=9\n"], ids=str)
 def test_os_release(slash_host: Host, text: "str | None") -> None:
-    register(slash_host)
     _os_release(text)(slash_host)
     mended(slash_host, refused(slash_host, "/etc/os-release", "almalinux-release"))
     holds(slash_host)
@@ -301,8 +301,8 @@ def test_os_release(slash_host: Host, text: "str | None") -> None:
 # --- dnf itself cannot start ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.registered
 def test_a_variable_that_is_not_utf_8_ends_dnf_and_the_stand_alone_program_mends_it(slash_host: Host) -> None:
-    register(slash_host)
     (slash_host.root / VARIABLE).write_bytes(b"\xff9.2\n")
     assert slash_host.dnf("repolist").returncode != 0
     dry = is_done(slash_host.run(["/usr/libexec/tuxcare-recover", "--dry-run"]))
@@ -321,16 +321,16 @@ def test_the_stand_alone_program_below_a_root_and_on_nothing(slash_host: Host) -
 # --- Essential ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.registered(ESSENTIAL_KEY)
 @pytest.mark.parametrize("value", ["9.6", "8.10", "9", "banana", "9.4 "])
 def test_a_variable_that_an_essential_host_may_not_have(host: Host, value: str) -> None:
-    register(host, key=ESSENTIAL_KEY)
     (host.root / VARIABLE).write_text(value + "\n")
     mended(host, refused(host, VARIABLE), ESSENTIAL_KEY)
     assert (host.root / VARIABLE).read_text() == "9.2\n"
 
 
+@pytest.mark.registered(ESSENTIAL_KEY)
 def test_an_essential_host_that_has_moved_does_not_go_back(host: Host) -> None:
-    register(host, key=ESSENTIAL_KEY)
     (host.root / VARIABLE).write_text("9.4\n")
     is_done(host.dnf("-y", "upgrade"))
     (host.root / VARIABLE).write_text("9.2\n")

@@ -40,8 +40,8 @@ def i686(host: Host) -> Set[str]:
 # --- done ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.registered
 def test_the_set_is_installed_and_the_next_boot_is_in_fips_mode(any_host: Host) -> None:
-    register(any_host)
     said = enable(any_host)
     assert any_host.installed() >= VALIDATED and i686(any_host) == set()
     assert "Complete!" in said and "reboot" in said.lower() and IMAGE in said
@@ -58,8 +58,8 @@ def test_the_set_is_installed_and_the_next_boot_is_in_fips_mode(any_host: Host) 
     assert "FIPS mode is enabled." in any_host.run(["fips-mode-setup", "--check"]).stdout
 
 
+@pytest.mark.registered
 def test_done_already(any_host: Host, service: Service) -> None:
-    register(any_host)
     enable(any_host)
     for reboot in (False, True):
         if reboot:
@@ -81,8 +81,8 @@ def test_register_with_fips(any_host: Host) -> None:
     assert document(any_host.dnf("tuxcare", "status", "--json"))["fips"]["mode"] == "on"
 
 
+@pytest.mark.registered
 def test_companions_only_where_i686_is_installed(host: Host) -> None:
-    register(host)
     is_done(host.dnf("-y", "--disablerepo=tuxcare-*", "install", "openssl-libs.i686", "nettle.i686"))
     enable(host)
     assert {"openssl-libs-1:3.0.7-20.el9_2.tuxcare.1.i686", "nettle-3.8-3.el9_2.tuxcare.1.i686"} <= i686(host)
@@ -91,16 +91,16 @@ def test_companions_only_where_i686_is_installed(host: Host) -> None:
     assert not any(nevra.startswith(("gnutls", "nss-3", "libgcrypt")) for nevra in i686(host))
 
 
+@pytest.mark.registered
 def test_a_newer_community_kernel_does_not_stay_the_default(host: Host) -> None:
-    register(host)
     is_done(host.dnf("-y", "upgrade"))
     assert host.reboot().osrelease == "5.14.0-284.30.1.el9_2.x86_64"
     enable(host)
     assert (host.reboot().osrelease, host.reboot().fips_enabled) == (KERNEL, True)
 
 
+@pytest.mark.registered
 def test_a_default_that_was_changed_is_set_again(host: Host) -> None:
-    register(host)
     enable(host)
     is_done(host.run(["grubby", "--set-default=/boot/vmlinuz-" + STOCK]))
     enable(host)
@@ -108,15 +108,15 @@ def test_a_default_that_was_changed_is_set_again(host: Host) -> None:
     assert host.reboot().osrelease == KERNEL
 
 
+@pytest.mark.registered
 def test_later_builds_of_the_vendor_are_no_reason_to_go_back(host: Host) -> None:
-    register(host)
     is_done(host.dnf("-y", "upgrade", "openssl"))
     enable(host)
     assert "openssl-1:3.0.7-20.el9_2.tuxcare.2.x86_64" in host.installed()
 
 
+@pytest.mark.registered
 def test_the_repository_comes_back_disabled_by_unregister(host: Host) -> None:
-    register(host)
     before = {path.name for path in (host.root / "etc/yum.repos.d").iterdir()} - {"tuxcare.repo"}
     enable(host)
     is_done(host.dnf("-y", "tuxcare", "unregister"))
@@ -126,8 +126,8 @@ def test_the_repository_comes_back_disabled_by_unregister(host: Host) -> None:
 # --- not done -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.registered
 def test_dry_run(any_host: Host, service: Service) -> None:
-    register(any_host)
     with untouched(any_host, service):
         shown = is_done(any_host.dnf("tuxcare", "fips", "enable", "--dry-run"))
         told = document(any_host.dnf("tuxcare", "fips", "enable", "--dry-run", "--json"))
@@ -145,8 +145,8 @@ def test_dry_run_of_register_with_fips(host: Host, service: Service) -> None:
     assert "kernel-5.14.0-284.11.1.el9_2.tuxcare.6" in shown and "fips-mode-setup --enable" in shown and calls(host) == []
 
 
+@pytest.mark.registered
 def test_assumeno(any_host: Host, service: Service) -> None:
-    register(any_host)
     before = State.of(any_host, service)
     done = any_host.dnf("--assumeno", "tuxcare", "fips", "enable")
     assert done.returncode == 1 and KERNEL.rsplit(".", 1)[0] in done.stdout and "Traceback" not in done.stderr
@@ -154,9 +154,9 @@ def test_assumeno(any_host: Host, service: Service) -> None:
     assert calls(any_host) == []
 
 
+@pytest.mark.registered
 @pytest.mark.parametrize("answer", ["n", "y"])
 def test_at_a_terminal(host: Host, service: Service, answer: str) -> None:
-    register(host)
     before = State.of(host, service)
     done = typed(host, ["tuxcare", "fips", "enable"], [("[y/N]", answer + "\n")])
     assert done.status == (1 if answer == "n" else 0), done.shown
@@ -164,22 +164,22 @@ def test_at_a_terminal(host: Host, service: Service, answer: str) -> None:
     assert ("Operation aborted" in done.shown) == (answer == "n")
 
 
+@pytest.mark.registered
 def test_without_a_terminal_nobody_is_waited_for(host: Host, service: Service) -> None:
-    register(host)
     with untouched(host, service):
         done = host.dnf("tuxcare", "fips", "enable", timeout=60)
     assert done.returncode == 1 and "Traceback" not in done.stderr
 
 
+@pytest.mark.registered
 def test_json_asks_nobody(host: Host, service: Service) -> None:
-    register(host)
     with untouched(host, service):
         told = document(host.dnf("tuxcare", "fips", "enable", "--json"), status=1)
     assert told["error"]["code"] == "usage" and "-y" in told["error"]["remedy"]
 
 
+@pytest.mark.registered
 def test_json(host: Host) -> None:
-    register(host)
     done = host.dnf("-y", "tuxcare", "fips", "enable", "--json")
     told = document(done)
     assert (told["changed"], told["reboot"]) == (True, True) and "Complete!" in done.stderr
@@ -194,9 +194,9 @@ def test_not_registered(host: Host, service: Service, args: List[str], option: L
     assert service.requests == [] and calls(host) == []
 
 
+@pytest.mark.registered(ESSENTIAL_KEY)
 @pytest.mark.parametrize("option", [[], ["--dry-run"]], ids=["", "--dry-run"])
 def test_an_essential_host_is_refused(any_host: Host, service: Service, option: List[str]) -> None:
-    register(any_host, key=ESSENTIAL_KEY)
     with untouched(any_host, service):
         refused(any_host.dnf("-y", "tuxcare", "fips", "enable", *option), "Essential Support", "Extended Security Updates")
     assert calls(any_host) == []
@@ -211,11 +211,11 @@ def test_register_with_fips_and_an_essential_key(host: Host, service: Service) -
 # --- programs that fail -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.registered
 @pytest.mark.parametrize("program, word", [
     ("fips-mode-setup", "--enable"), ("grubby", "--update-kernel"), ("update-crypto-policies", "--set"),
 ])
 def test_a_program_that_fails_is_told_and_the_next_run_goes_on(host: Host, program: str, word: str) -> None:
-    register(host)
     order = host.root / "var/lib/sandbox-standins" / (program + ".fail")
     order.parent.mkdir(parents=True, exist_ok=True)
     order.write_text("1 %s\n" % word)
@@ -234,8 +234,8 @@ def test_a_program_that_fails_is_told_and_the_next_run_goes_on(host: Host, progr
     assert host.reboot().fips_enabled
 
 
+@pytest.mark.registered
 def test_a_default_that_cannot_be_set(host: Host) -> None:
-    register(host)
     is_done(host.dnf("-y", "upgrade"))
     enable(host)
     is_done(host.run(["grubby", "--set-default=/boot/vmlinuz-" + STOCK]))
@@ -246,8 +246,8 @@ def test_a_default_that_cannot_be_set(host: Host) -> None:
     assert host.reboot().osrelease == STOCK
 
 
+@pytest.mark.registered
 def test_a_host_without_boot_loader(host: Host, service: Service) -> None:
-    register(host)
     for path in (host.root / "boot/loader/entries").iterdir():
         path.unlink()
     with untouched(host, service):

@@ -15,10 +15,10 @@ from tests.sandbox.universe import Universe
 BASEOS = "etc/yum.repos.d/almalinux-baseos.repo"
 
 
+@pytest.mark.registered
 @pytest.mark.parametrize("name", ["variable of another release", "variable gone", "marker gone", "token gone",
                                   "own repositories gone", "pin edited", "state folder gone", "an operation cut off"])
 def test_status_names_what_refuses_transactions(host: Host, name: str) -> None:
-    register(host)
     assert document(host.dnf("tuxcare", "status", "--json"))["next"] == []
     DAMAGES[name][0](host)
     error = [line for line in host.dnf("-y", "remove", "rsync").stderr.splitlines() if line.startswith("Error: tuxcare: ")][0]
@@ -28,8 +28,8 @@ def test_status_names_what_refuses_transactions(host: Host, name: str) -> None:
     assert "`%s`" % remedy in step, (step, error)
 
 
+@pytest.mark.registered(ESSENTIAL_KEY)
 def test_status_says_where_an_essential_host_is_going(host: Host) -> None:
-    register(host, key=ESSENTIAL_KEY)
     (host.root / VARIABLE).write_text("9.4\n")
     told = document(host.dnf("tuxcare", "status", "--json"))
     assert told["pin"] == "9.4" and any("dnf upgrade" in step and "9.4" in step for step in told["next"])
@@ -38,8 +38,8 @@ def test_status_says_where_an_essential_host_is_going(host: Host) -> None:
     assert document(host.dnf("tuxcare", "status", "--json"))["next"] == []
 
 
+@pytest.mark.registered(ESSENTIAL_KEY)
 def test_the_plan_of_a_move_warns_as_the_move_does(host: Host) -> None:
-    register(host, key=ESSENTIAL_KEY)
     assert "cannot be undone" in is_done(host.dnf("tuxcare", "release", "9.4", "--dry-run"))
     refused(host.dnf("tuxcare", "release", "9.4"), "cannot be undone", "-y answers")
     done = host.dnf("-y", "tuxcare", "release", "9.4")
@@ -65,9 +65,9 @@ def test_the_plan_of_recover_says_what_recover_does(host: Host, service: Service
     assert document(host.dnf("tuxcare", "status", "--check", "--json"), status=4)["findings"][0]["code"] == "journal"
 
 
+@pytest.mark.registered
 @pytest.mark.parametrize("side", ["--ours", "--theirs"])
 def test_switch_over_an_edited_line_of_ours(host: Host, side: str) -> None:
-    register(host)
     text = (host.root / BASEOS).read_text()
     edited = text.replace("/BaseOS/$basearch/os/", "/BaseOS/x86_64/os/") + "# mine\n"
     (host.root / BASEOS).write_text(edited)
@@ -78,8 +78,8 @@ def test_switch_over_an_edited_line_of_ours(host: Host, side: str) -> None:
     assert (host.dnf("tuxcare", "status", "--check").returncode == 0) == (side == "--ours")
 
 
+@pytest.mark.registered
 def test_switch_forgets_a_file_that_is_not_needed_any_more(host: Host) -> None:
-    register(host)
     (host.root / "etc/yum.repos.d/almalinux-sap.repo").unlink()
     told = host.dnf("tuxcare", "status", "--check")
     assert told.returncode == 4 and "`dnf tuxcare repos switch`" in told.stdout
@@ -94,10 +94,10 @@ def _site(host: Host, service: Service, folder: Path, path: str = "/site/") -> N
     (host.root / "etc/yum.repos.d/site.repo").write_text(text)
 
 
+@pytest.mark.registered
 def test_a_repository_that_asks_for_the_token_does_not_get_it(
     host: Host, service: Service, universe: Universe, tmp_path: Path
 ) -> None:
-    register(host)
     token = (host.root / "etc/dnf/vars/tuxcare_token").read_text().strip()
     universe.build_rpm(tmp_path, "site-agent", "1-1")
     universe.index(tmp_path)
@@ -110,15 +110,15 @@ def test_a_repository_that_asks_for_the_token_does_not_get_it(
     assert token not in done.stdout + done.stderr
 
 
+@pytest.mark.registered
 def test_a_folder_named_as_a_repository_file_hinders_no_transaction(host: Host) -> None:
-    register(host)
     (host.root / "etc/yum.repos.d/x.repo").mkdir()
     (host.root / "etc/yum.repos.d/y.repo").symlink_to("y.repo")
     assert "rsync" in is_done(host.dnf("-y", "remove", "rsync"))
 
 
+@pytest.mark.registered
 def test_packages_that_are_only_downloaded_turn_nothing_on(host: Host) -> None:
-    register(host)
     done = host.dnf("-y", "--downloadonly", "tuxcare", "fips", "enable")
     errors = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
     assert done.returncode == 1 and len(errors) == 1 and "not installed" in errors[0] and "Traceback" not in done.stderr

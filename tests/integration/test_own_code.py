@@ -9,7 +9,7 @@ from typing import Callable, Dict, List
 
 import pytest
 
-from tests.integration.outcome import is_done, register
+from tests.integration.outcome import is_done
 from tests.integration.test_fails_closed import Damage, holds, mended, reads, refused
 from tests.sandbox.host import Host
 from tests.sandbox.universe import Universe
@@ -55,9 +55,9 @@ CODE: Dict[str, Damage] = {
 }
 
 
+@pytest.mark.registered
 @pytest.mark.parametrize("damage", CODE.values(), ids=list(CODE))
 def test_our_own_code_damaged(slash_host: Host, universe: Universe, package: Path, damage: Damage) -> None:
-    register(slash_host)
     serve_the_product(slash_host, universe, package)
     damage(slash_host)
     line = refused(slash_host, "dnf --disableplugin=tuxcare reinstall dnf-plugin-tuxcare")
@@ -96,11 +96,11 @@ def _syntax(host: Host) -> None:
     is_done(host.run(["sh", "-c", 'echo "def (:" >> "$0"', plugin(host)]))
 
 
+@pytest.mark.registered
 @pytest.mark.parametrize("damage", [_cut(0), _cut(0.3), _cut(0.6), _cut(0.8), _cut(0.97), _compiled, _syntax],
                          ids=["empty", "cut at 30 %", "cut at 60 %", "cut at 80 %", "cut at 97 %", "compiled", "syntax"])
 def test_the_plugins_own_file_damaged(slash_host: Host, universe: Universe, package: Path, damage: Damage) -> None:
     """dnf logs what it cannot load and goes on; the sentinel does not."""
-    register(slash_host)
     serve_the_product(slash_host, universe, package)
     damage(slash_host)
     line = refused(slash_host, "dnf --disableplugin=tuxcare* reinstall dnf-plugin-tuxcare")
@@ -109,15 +109,15 @@ def test_the_plugins_own_file_damaged(slash_host: Host, universe: Universe, pack
     holds(slash_host)
 
 
+@pytest.mark.registered
 @pytest.mark.parametrize("args", [["--disableplugin=tuxcare"], ["--disableplugin=tuxcare*"], ["--noplugins"]], ids=" ".join)
 def test_the_sentinel_says_nothing_of_a_plugin_that_was_switched_off(slash_host: Host, args: List[str]) -> None:
-    register(slash_host)
     done = slash_host.dnf("-y", *args, "remove", "rsync")
     assert is_done(done) and "tuxcare" not in done.stderr
 
 
+@pytest.mark.registered
 def test_another_folder_of_configuration_does_not_switch_the_plugin_off(slash_host: Host, universe: Universe) -> None:
-    register(slash_host)
     (slash_host.root / "srv/conf").mkdir()
     (slash_host.root / "srv/conf/tuxcare.conf").write_text("[main]\nenabled = 0\n[pin]\ntrusted_url = file:///srv\n")
     shutil.copy(str(universe.package("less", "590-4.el9_4")), str(slash_host.root / "srv/less.rpm"))

@@ -8,7 +8,7 @@ from typing import List
 import pytest
 
 from tests.integration.fips_host import NEWEST, STOCK, VALIDATED, grown, in_fips, left, name_of, of_tuxcare, twice
-from tests.integration.outcome import State, document, is_done, own_lines, refused, register, untouched
+from tests.integration.outcome import State, document, is_done, own_lines, refused, untouched
 from tests.integration.test_fips import VALIDATED as SET
 from tests.integration.test_fips import enable
 from tests.sandbox.faults import Fault, Status
@@ -70,8 +70,8 @@ def is_in_fips(host: Host) -> None:
 # --- fips enable --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.registered
 def test_every_command_says_what_is_to_be_done(host: Host) -> None:
-    register(host)
     killed(host, "Upgrading .*: openssl-libs", "tuxcare", "fips", "enable")
     with untouched(host):
         assert RECOVER in is_done(host.dnf("tuxcare", "status"))
@@ -86,10 +86,10 @@ def test_every_command_says_what_is_to_be_done(host: Host) -> None:
     is_in_fips(host)
 
 
+@pytest.mark.registered
 @pytest.mark.parametrize("at", ["Upgrading .*: openssl-libs", "Cleanup .*: nss-3", "Verifying .* 2/"],
                          ids=["installing", "cleaning up", "verifying"])
 def test_fips_enable_is_finished(host: Host, at: str) -> None:
-    register(host)
     killed(host, at, "tuxcare", "fips", "enable")
     is_half(host, VALIDATED if at.startswith("Verifying") else STOCK)
     plan = document(host.dnf("tuxcare", "recover", "--dry-run", "--json"))["packages"]
@@ -102,8 +102,8 @@ def test_fips_enable_is_finished(host: Host, at: str) -> None:
     is_in_fips(host)
 
 
+@pytest.mark.registered
 def test_a_foreign_transaction_is_told_and_goes_on(host: Host) -> None:
-    register(host)
     killed(host, "Upgrading .*: gnutls", "tuxcare", "fips", "enable")
     done = host.dnf("-y", "upgrade", "bash")
     assert is_done(done) and own_lines(done.stderr) == [TOLD]
@@ -113,9 +113,9 @@ def test_a_foreign_transaction_is_told_and_goes_on(host: Host) -> None:
     assert packages_of(host, "bash") == ["bash-5.1.8-6.el9_1.tuxcare.els1.x86_64"]
 
 
+@pytest.mark.registered
 def test_a_foreign_upgrade_may_have_ended_it(host: Host) -> None:
     """It takes later builds of the same packages: `recover` does not go back behind them."""
-    register(host)
     killed(host, "Upgrading .*: openssl-1:", "tuxcare", "fips", "enable")
     is_done(host.dnf("-y", "upgrade"))
     recover(host)
@@ -124,8 +124,8 @@ def test_a_foreign_upgrade_may_have_ended_it(host: Host) -> None:
     assert (host.reboot().osrelease, host.reboot().fips_enabled) == (VALIDATED, True)
 
 
+@pytest.mark.registered
 def test_recover_killed_itself(host: Host) -> None:
-    register(host)
     killed(host, "Upgrading .*: openssl-libs", "tuxcare", "fips", "enable")
     for at in ("(Reinstalling|Upgrading|Installing) .*: nettle", "(Cleanup|Erasing) .*: nss-util"):
         killed(host, at, "tuxcare", "recover")
@@ -139,8 +139,8 @@ def gone(host: Host, service: Service) -> None:
     is_done(host.dnf("clean", "all"))
 
 
+@pytest.mark.registered
 def test_what_cannot_be_finished_is_taken_back(host: Host, service: Service) -> None:
-    register(host)
     before = State.of(host)
     killed(host, "Upgrading .*: openssl-libs", "tuxcare", "fips", "enable")
     gone(host, service)
@@ -154,8 +154,8 @@ def test_what_cannot_be_finished_is_taken_back(host: Host, service: Service) -> 
     is_in_fips(host)
 
 
+@pytest.mark.registered
 def test_a_repository_that_is_gone_is_told(host: Host, service: Service) -> None:
-    register(host)
     killed(host, "Upgrading .*: openssl-libs", "tuxcare", "fips", "enable")
     gone(host, service)
     with untouched(host):
@@ -166,8 +166,8 @@ def test_a_repository_that_is_gone_is_told(host: Host, service: Service) -> None
     is_in_fips(host)
 
 
+@pytest.mark.registered
 def test_no_repository_at_all(host: Host, service: Service) -> None:
-    register(host)
     killed(host, "Upgrading .*: openssl-libs", "tuxcare", "fips", "enable")
     with untouched(host):
         done = host.dnf("-y", "--disablerepo=*", "tuxcare", "recover")

@@ -12,7 +12,7 @@ from typing import List, Tuple
 import pytest
 
 from tests.integration.fips_host import STOCK, grown, upgraded
-from tests.integration.outcome import is_done, register, untouched
+from tests.integration.outcome import is_done, untouched
 from tests.integration.test_fips import VALIDATED as SET
 from tests.integration.test_fips import boot_entries, enable
 from tests.integration.test_packages_cut_off import JOURNAL, RECOVER, is_half, is_in_fips, killed, recover
@@ -39,9 +39,9 @@ def failing_tree(universe: Universe, service: Service, folder: Path, section: st
     service.mount("/tuxcare/9.2/%s/fips/x86_64/" % token, folder)
 
 
+@pytest.mark.registered
 @pytest.mark.parametrize("section", ["pre", "pretrans", "post"])
 def test_a_scriptlet_that_fails(host: Host, service: Service, universe: Universe, tmp_path: Path, section: str) -> None:
-    register(host)
     failing_tree(universe, service, tmp_path / "fips", section)
     (host.root / "etc/fail").write_text("")
     done = host.dnf("-y", "tuxcare", "fips", "enable")
@@ -59,8 +59,8 @@ def test_a_scriptlet_that_fails(host: Host, service: Service, universe: Universe
     is_in_fips(host)
 
 
+@pytest.mark.registered
 def test_a_file_that_rpm_cannot_unpack(host: Host) -> None:
-    register(host)
     obstacle = host.root / "usr/share/doc/nettle/README"
     obstacle.unlink()
     (obstacle / "full").mkdir(parents=True)
@@ -81,9 +81,9 @@ def on_small_disk(host: Host, folder: str, size: str, *args: str) -> "subprocess
     return namespace.run([str(script)], {"TERM": "dumb"})
 
 
+@pytest.mark.registered
 @pytest.mark.skipif(os.geteuid() != 0, reason="a file system of its own needs root")
 def test_no_space_for_the_downloads(host: Host, service: Service) -> None:
-    register(host)
     with untouched(host, service):
         done = on_small_disk(host, "var/cache/dnf", "4k", "-y", "tuxcare", "fips", "enable")
     assert done.returncode == 1 and "Traceback" not in done.stderr, done.stdout + done.stderr
@@ -92,9 +92,9 @@ def test_no_space_for_the_downloads(host: Host, service: Service) -> None:
     is_in_fips(host)
 
 
+@pytest.mark.registered
 @pytest.mark.skipif(os.geteuid() != 0, reason="a file system of its own needs root")
 def test_no_space_for_the_packages(host: Host) -> None:
-    register(host)
     (host.root / "usr/share/doc").mkdir(parents=True, exist_ok=True)
     done = on_small_disk(host, "usr/share/doc", "4k", "-y", "tuxcare", "fips", "enable")
     assert done.returncode == 5 and len(re.findall("^Error: .*" + RECOVER, done.stderr, re.M)) == 1, done.stderr
@@ -125,10 +125,10 @@ def test_during_the_download(upgraded: Host, service: Service, by: int, verb: Li
     assert not (upgraded.root / JOURNAL).exists()
 
 
+@pytest.mark.registered
 @pytest.mark.parametrize("program, word", [("grubby", "--args=fips=1"), ("fips-mode-setup", "--enable")])
 def test_a_boot_program_that_fails(host: Host, program: str, word: str) -> None:
     """Boot loader and policy are as before; the packages stay, and the next run goes on."""
-    register(host)
     before = host.snapshot()
     order = host.root / "var/lib/sandbox-standins" / (program + ".fail")
     order.parent.mkdir(parents=True, exist_ok=True)
@@ -166,8 +166,8 @@ def standalone(host: Host, *args: str) -> Tuple[int, str, str]:
     return done.returncode, done.stdout, done.stderr
 
 
+@pytest.mark.registered
 def test_without_dnf_it_says_that_it_takes_dnf(host: Host) -> None:
-    register(host)
     killed(host, "Upgrading .*: openssl-libs", "tuxcare", "fips", "enable")
     with untouched(host):
         status, _, said = standalone(host)
@@ -175,9 +175,9 @@ def test_without_dnf_it_says_that_it_takes_dnf(host: Host) -> None:
     recover(host)
 
 
+@pytest.mark.registered
 def test_without_dnf_before_rpm_has_begun(host: Host) -> None:
     """No package is half there, so nothing takes dnf."""
-    register(host)
     packages = host.installed()
     killed(host, "Running transaction check", "tuxcare", "fips", "enable")
     if host.installed() != packages:

@@ -76,8 +76,8 @@ def test_every_line_of_ours_can_be_told(host: Host) -> None:
     assert {name: without_ours(after[name].decode()).encode() for name in before} == before
 
 
+@pytest.mark.registered
 def test_the_vendors_repositories_are_found_by_scanners(slash_host: Host) -> None:
-    register(slash_host)
     found = sections(slash_host, "tuxcare.repo")
     assert {name: section["baseurl"] for name, section in found.items()} == {
         "tuxcare-base": "https://repo.tuxcare.com/tuxcare/$tuxcare_releasever/base/$basearch/",
@@ -106,8 +106,8 @@ def test_diff_shows_what_register_will_do(host: Host, service: Service) -> None:
     assert service.requests[0].method == "POST"
 
 
+@pytest.mark.registered
 def test_diff_of_a_registered_host_is_empty(any_host: Host) -> None:
-    register(any_host)
     assert is_done(any_host.dnf("tuxcare", "repos", "diff")) == "Nothing to do.\n"
 
 
@@ -150,15 +150,15 @@ def test_unregister_after_revert(host: Host) -> None:
     assert before.changes(State.of(host)) == {}
 
 
+@pytest.mark.registered
 @pytest.mark.parametrize("args", [[], ["--assumeno"]], ids=["no terminal", "--assumeno"])
 def test_revert_is_not_done_without_a_yes(host: Host, service: Service, args: List[str]) -> None:
-    register(host)
     with untouched(host, service):
         refused(host.dnf(*args, "tuxcare", "repos", "revert"))
 
 
+@pytest.mark.registered
 def test_dry_runs(host: Host, service: Service) -> None:
-    register(host)
     with untouched(host, service):
         shown = is_done(host.dnf("tuxcare", "repos", "revert", "--dry-run"))
     assert shown.count("--- /etc/yum.repos.d/almalinux-") == len(TREES)
@@ -168,9 +168,9 @@ def test_dry_runs(host: Host, service: Service) -> None:
     assert shown.count("--- /etc/yum.repos.d/almalinux-") == len(TREES)
 
 
+@pytest.mark.registered
 @pytest.mark.parametrize("word, twice", [("switch", False), ("revert", True)])
 def test_what_is_done_already(host: Host, service: Service, word: str, twice: bool) -> None:
-    register(host)
     if twice:
         is_done(host.dnf("-y", "tuxcare", "repos", word))
     with untouched(host, service):
@@ -178,9 +178,9 @@ def test_what_is_done_already(host: Host, service: Service, word: str, twice: bo
         assert document(host.dnf("-y", "tuxcare", "repos", word, "--json"))["changed"] is False
 
 
+@pytest.mark.registered
 def test_a_reverted_host_is_not_left_to_drift_in_silence(host: Host) -> None:
     """Repository files of the community do not take a registered host past its pin (PIN 5)."""
-    register(host)
     is_done(host.dnf("-y", "tuxcare", "repos", "revert"))
     before = host.installed()
     done = host.dnf("-y", "install", "httpd")
@@ -204,19 +204,19 @@ def test_switch_takes_in_a_file_that_an_update_brought(host: Host, name: str) ->
     assert path.read_bytes() == fresh
 
 
+@pytest.mark.registered
 def test_json_names_the_files(host: Host) -> None:
-    register(host)
     told = document(host.dnf("-y", "tuxcare", "repos", "revert", "--json"))
     repo_files = [path for path in told["files"] if path.endswith(".repo")]
     assert told["changed"] and [Path(path).name for path in repo_files] == sorted(
         "almalinux-%s.repo" % tree.lower() for tree in TREES)
 
 
+@pytest.mark.registered
 @pytest.mark.parametrize("args", [["install", "httpd"], ["install", "needs-httpd"]], ids=" ".join)
 def test_what_needs_the_operating_system_fails_after_revert_and_names_the_remedy(
     host: Host, service: Service, universe: Universe, tmp_path: Path, args: List[str]
 ) -> None:
-    register(host)
     universe.build_rpm(tmp_path, "needs-httpd", "1-1", requires=("httpd",))
     universe.index(tmp_path)
     url = service.mount("/n/", tmp_path)
@@ -229,8 +229,8 @@ def test_what_needs_the_operating_system_fails_after_revert_and_names_the_remedy
     is_done(host.dnf("-y", *args))
 
 
+@pytest.mark.registered
 def test_an_edited_line_of_ours_is_shown(host: Host) -> None:
-    register(host)
     path = host.root / "etc/yum.repos.d/almalinux-baseos.repo"
     text = path.read_text()
     path.write_text(text.replace("/BaseOS/$basearch/os/", "/BaseOS/x86_64/os/"))

@@ -50,16 +50,16 @@ def test_registered(any_host: Host, service: Service, key: str, product: str) ->
     assert service.requests == []
 
 
+@pytest.mark.registered
 def test_no_secret_is_shown(host: Host) -> None:
-    register(host)
     token = (host.root / "etc/dnf/vars/tuxcare_token").read_text().strip()
     for args in ([], ["--json"]):
         done = host.dnf("-v", "tuxcare", "status", *args)
         assert token not in done.stdout + done.stderr and ESU_KEY not in done.stdout + done.stderr
 
 
+@pytest.mark.registered
 def test_for_an_ordinary_user(slash_host: Host) -> None:
-    register(slash_host)
     as_root = document(slash_host.dnf("tuxcare", "status", "--json"))
     done = slash_host.dnf("tuxcare", "status", "--json", user=template.USER)
     assert done.stderr == ""
@@ -79,8 +79,8 @@ def test_set_up_by_the_vendors_own_tool(host: Host, service: Service) -> None:
     assert "SOME-token" not in shown and "vendor" in rows(shown)["Registered"]
 
 
+@pytest.mark.registered
 def test_a_repository_of_the_community_is_told(host: Host) -> None:
-    register(host)
     (host.root / "etc/yum.repos.d/mine.repo").write_text(
         "[mine]\nname=x\nbaseurl=https://repo.almalinux.org/almalinux/9/BaseOS/$basearch/os/\n")
     told = document(host.dnf("tuxcare", "status", "--json"))
@@ -95,8 +95,8 @@ def test_the_running_kernel_is_told(any_host: Host) -> None:
     assert told["fips"]["crypto_policy"] == "DEFAULT"
 
 
+@pytest.mark.registered
 def test_what_is_hidden_of_which_repository_and_why(host: Host, service: Service, universe: Universe, tmp_path: Path) -> None:
-    register(host)
     folder = tmp_path / "site"
     folder.mkdir()
     universe.build_rpm(folder, "site-agent", "1-1.el9_4")

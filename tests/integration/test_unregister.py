@@ -62,8 +62,8 @@ def test_rpm_finds_nothing_changed(slash_host: Host) -> None:
     assert slash_host.run(verify).stdout == before and "almalinux-baseos.repo" not in before
 
 
+@pytest.mark.registered
 def test_a_file_that_was_removed_stays_so_and_that_is_said(host: Host) -> None:
-    register(host)
     (host.root / BASEOS).unlink()
     assert BASEOS + " was removed since the host was registered; it stays so." in unregister(host)
     assert not (host.root / BASEOS).exists()
@@ -260,8 +260,8 @@ def test_a_new_mode_stays(host: Host) -> None:
     same(before, host)
 
 
+@pytest.mark.registered
 def test_a_file_that_the_administrator_removed_stays_away(host: Host) -> None:
-    register(host)
     (host.root / "etc/yum.repos.d/almalinux-sap.repo").unlink()
     (host.root / "etc/tuxcare-release").unlink()
     unregister(host)
@@ -277,12 +277,12 @@ def test_a_file_that_an_update_put_back_stays(host: Host) -> None:
     same(before, host)
 
 
+@pytest.mark.registered
 @pytest.mark.parametrize("edit", [
     lambda text: text.replace("/BaseOS/$basearch", "/BaseOS-mine/$basearch", 1),
     lambda text: text.replace("baseurl=https://", "baseurl=https://mirror.example.com/", 1),
 ], ids=["path", "host"])
 def test_a_conflict_stops_it(host: Host, service: Service, edit: Callable[[str], str]) -> None:
-    register(host)
     path = host.root / BASEOS
     path.write_text(edit(path.read_text()))
     with untouched(host, service):
@@ -296,8 +296,8 @@ def test_a_conflict_stops_it(host: Host, service: Service, edit: Callable[[str],
     assert told["error"]["code"] == "conflict" and "--- /" + BASEOS in told["error"]["diff"]
 
 
+@pytest.mark.registered
 def test_an_edited_vendor_file_is_kept_aside(host: Host) -> None:
-    register(host)
     path = host.root / "etc/yum.repos.d/tuxcare.repo"
     edited = path.read_text() + "exclude=squid\n"
     path.write_text(edited)
@@ -316,9 +316,9 @@ def test_a_host_that_is_not_registered(any_host: Host, service: Service) -> None
     assert service.requests == []
 
 
+@pytest.mark.registered
 @pytest.mark.parametrize("behaviour", [Status(500), Status(403), CutBefore()], ids=["500", "403", "cut"])
 def test_a_service_that_fails_keeps_the_host_registered(host: Host, service: Service, behaviour: Status) -> None:
-    register(host)
     service.order(Fault(behaviour, path=UNREGISTER))
     add_settings(host, "retries = 0")
     with untouched(host):
@@ -342,8 +342,8 @@ def test_a_token_that_the_service_does_not_know_any_more(host: Host, service: Se
     same(before, host)
 
 
+@pytest.mark.registered
 def test_dry_run_and_json(host: Host, service: Service) -> None:
-    register(host)
     with untouched(host, service):
         shown = is_done(host.dnf("-y", "tuxcare", "unregister", "--dry-run"))
     assert "--- /" + BASEOS in shown and UNREGISTER in shown
@@ -355,8 +355,8 @@ def test_dry_run_and_json(host: Host, service: Service) -> None:
     assert (again["changed"], again["registered"]) == (False, False)
 
 
+@pytest.mark.registered
 def test_the_drift_is_told(host: Host) -> None:
-    register(host)
     said = unregister(host)
     assert "not held on 9.2" in said and "cannot be undone" in said
 
@@ -383,8 +383,8 @@ def test_the_administrator_decides_a_conflict(host: Host, service: Service, side
         assert after == before + "# mine\n"
 
 
+@pytest.mark.registered
 def test_it_asks_and_says_what_follows(host: Host, service: Service) -> None:
-    register(host)
     with untouched(host, service):
         line = refused(host.dnf("tuxcare", "unregister"), "leaves 9.2", "cannot be undone", "no terminal")
         assert "FIPS" not in line

@@ -48,8 +48,8 @@ def ours(text: str) -> List[str]:
 # --- a plain upgrade ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.registered
 def test_it_stays_within_the_release_and_takes_the_fixes(any_host: Host) -> None:
-    register(any_host)
     done = any_host.dnf("-y", "upgrade")
     assert ours(is_done(done)) == [] and done.stderr == ""
     have = any_host.installed()
@@ -63,18 +63,18 @@ def test_without_registration_it_goes_on_to_the_newest_minor(slash_host: Host) -
     assert ours(is_done(done)) == [] and slash_host.installed() & PAST
 
 
+@pytest.mark.registered
 @pytest.mark.parametrize("args", [
     ["--noplugins"], ["--disableplugin=*"], ["--releasever=9"], ["--releasever=9.2"], ["-q"],
 ], ids=" ".join)
 def test_also_so(slash_host: Host, args: List[str]) -> None:
-    register(slash_host)
     done = slash_host.dnf("-y", *args, "upgrade")
     assert is_done(done) is not None and slash_host.installed() >= FIXES
     assert slash_host.installed() & PAST == set()
 
 
+@pytest.mark.registered(ESSENTIAL_KEY)
 def test_essential(any_host: Host) -> None:
-    register(any_host, key=ESSENTIAL_KEY)
     done = any_host.dnf("-y", "upgrade")
     assert ours(is_done(done)) == [] and done.stderr == ""
     assert any_host.installed() >= COMMUNITY and any_host.installed() & (PAST | FIXES) == set()
@@ -103,9 +103,9 @@ if "run" in sys.argv:
 """
 
 
+@pytest.mark.registered
 @pytest.mark.parametrize("args", [["plugins"], ["plugins", "run"], []], ids=["plugins", "plugins, for good", "no plugins"])
 def test_the_python_api(slash_host: Host, args: List[str]) -> None:
-    register(slash_host)
     done = slash_host.run(["/usr/bin/python3", "-", *args], stdin=API)
     planned = set(is_done(done).split())
     assert planned >= FIXES and planned & PAST == set()
@@ -113,25 +113,25 @@ def test_the_python_api(slash_host: Host, args: List[str]) -> None:
         assert slash_host.installed() >= FIXES
 
 
+@pytest.mark.registered
 @pytest.mark.parametrize("args", [
     ["repolist"], ["list", "--installed", "bash"], ["info", "--installed", "bash"], ["--cacheonly", "repolist"],
 ], ids=" ".join)
 def test_an_ordinary_user(slash_host: Host, args: List[str]) -> None:
-    register(slash_host)
     done = slash_host.dnf(*args, user=template.USER)
     assert done.returncode == 0 and done.stderr == "" and "$tuxcare" not in done.stdout
 
 
+@pytest.mark.registered
 def test_an_ordinary_users_own_cache(slash_host: Host, service: Service) -> None:
     """What needs the token is left out; no request with a literal variable goes out."""
-    register(slash_host)
     service.clear_requests()
     assert slash_host.dnf("makecache", user=template.USER).stderr == ""
     assert [record.path for record in service.requests if "tuxcare_" in record.path or record.status == 403] == []
 
 
+@pytest.mark.registered
 def test_the_token_is_not_in_the_history(any_host: Host) -> None:
-    register(any_host)
     token = (any_host.root / "etc/dnf/vars/tuxcare_token").read_text().strip()
     is_done(any_host.dnf("-y", "upgrade"))
     assert places_of(any_host, token, folders=("etc", "var/lib", "root", "tmp")) == ["etc/dnf/vars/tuxcare_token"]
@@ -165,8 +165,8 @@ def test_a_third_partys_package_past_the_pin_is_out_of_sight(host: Host, service
     assert host.installed() == before
 
 
+@pytest.mark.registered
 def test_a_community_tree_past_the_pin_is_disabled_and_told(slash_host: Host) -> None:
-    register(slash_host)
     (slash_host.root / "etc/yum.repos.d/mine.repo").write_text(
         "[mine]\nname=Mine\nbaseurl=https://repo.almalinux.org/almalinux/9.4/BaseOS/$basearch/os/\ngpgcheck=0\n")
     done = slash_host.dnf("-y", "upgrade")
@@ -175,19 +175,19 @@ def test_a_community_tree_past_the_pin_is_disabled_and_told(slash_host: Host) ->
     assert slash_host.installed() >= FIXES and slash_host.installed() & PAST == set()
 
 
+@pytest.mark.registered
 def test_a_mirror_of_another_minor_does_not_move_the_host(host: Host, service: Service, universe: Universe) -> None:
-    register(host)
     url = service.mount("/pub/", universe.tree("almalinux/9.4/BaseOS"))
     done = host.dnf("-y", "--repofrompath=x," + url, "--nogpgcheck", "upgrade")
     assert "Traceback" not in done.stderr and host.installed() & PAST == set()
 
 
+@pytest.mark.registered
 @pytest.mark.parametrize("args", [["-x", "rsync-3*", "install", "rsync-99"], ["-x", "rsync-3*", "install", "FILE"],
                                   ["--setopt=excludepkgs=rsync-3*", "upgrade"]], ids=["repository", "file", "setopt"])
 def test_an_exclude_does_not_hide_an_installed_package_from_the_guard(
     host: Host, service: Service, universe: Universe, tmp_path: Path, args: List[str]
 ) -> None:
-    register(host)
     package = universe.build_rpm(tmp_path, "rsync", "99-1.el9", vendor="Example")
     universe.index(tmp_path)
     url = service.mount("/x/", tmp_path)
@@ -196,8 +196,8 @@ def test_an_exclude_does_not_hide_an_installed_package_from_the_guard(
     assert "Traceback" not in done.stderr and "rsync-3.2.3-19.el9.x86_64" in host.installed(), done.stdout
 
 
+@pytest.mark.registered
 def test_an_own_mirror_that_was_synchronized_too_far_refuses_every_plan(host: Host, service: Service, universe: Universe) -> None:
-    register(host)
     with open(str(host.root / "etc/dnf/plugins/tuxcare.conf"), "a") as stream:
         stream.write("[pin]\ntrusted_url = %s\n" % service.mount("/fleet/", universe.tree("almalinux/9.4/BaseOS")))
     (host.root / "etc/yum.repos.d/fleet.repo").write_text("[fleet]\nname=F\nbaseurl=%s\ngpgcheck=0\n" % (service.url + "/fleet/"))
@@ -208,9 +208,9 @@ def test_an_own_mirror_that_was_synchronized_too_far_refuses_every_plan(host: Ho
     assert host.installed() & PAST == set()
 
 
+@pytest.mark.registered
 @pytest.mark.parametrize("name, evr", [("almalinux-release", "9.4-1.el9"), ("wget", "1.21.1-8.el9_4"), ("zlib", "1.2.11-40.el9")])
 def test_a_package_file_past_the_pin_is_refused(host: Host, universe: Universe, name: str, evr: str) -> None:
-    register(host)
     is_done(host.dnf("makecache"))
     before = State.of(host)
     done = host.dnf("-y", "--nogpgcheck", "--nobest", "install", str(universe.package(name, evr)))
@@ -305,8 +305,8 @@ def test_a_damaged_registration_fails_closed(slash_host: Host, service: Service,
 # --- Essential moves ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.registered(ESSENTIAL_KEY)
 def test_the_administrator_moves_an_essential_host(any_host: Host) -> None:
-    register(any_host, key=ESSENTIAL_KEY)
     (any_host.root / "etc/dnf/vars/tuxcare_releasever").write_text("9.4\n")
     is_done(any_host.dnf("-y", "upgrade"))
     assert {"almalinux-release-9.4-1.el9.x86_64", "kernel-5.14.0-427.42.1.el9_4.x86_64"} <= any_host.installed()

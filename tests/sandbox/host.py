@@ -69,6 +69,15 @@ class Host:
         host._configure(universe.fingerprint("TuxCare"), template.first_boot(release), rpm)
         return host
 
+    def copy(self, directory: Path) -> "Host":
+        """The same host once more, just booted, in `directory`/root; `directory` is made. Close this one before."""
+        directory = directory.resolve()
+        directory.mkdir(parents=True)
+        template.copy_root(self.root, directory / "root")
+        made = Host(directory, self._service, self.slash, self.host_name)
+        made.reboot()
+        return made
+
     def close(self) -> None:
         """Ends what still runs in the host."""
         self._namespace.close()

@@ -82,6 +82,11 @@ class Licences:
             self._seats.append(Seat(key, host_name, token))
             return token
 
+    def restore(self, seat: Seat) -> None:
+        """Takes a seat that was given back once more, with its token: for a copy of the host that had it."""
+        with self._lock:
+            self._seats.append(seat)
+
     def unregister(self, token: str) -> None:
         """The seat is free again; Refusal for an unknown token, one of an expired key goes."""
         with self._lock:

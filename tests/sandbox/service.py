@@ -122,6 +122,11 @@ class Service:
     def cancel_faults(self) -> None:
         self._faults.cancel()
 
+    @property
+    def mounts(self) -> Dict[str, Path]:
+        """What `mount` has published, by prefix; a test may change it."""
+        return self._routes.mounts
+
     def mount(self, prefix: str, folder: Path) -> str:
         """Publishes a folder below a path such as `/mirror/`, without a token; its address."""
         assert prefix.startswith("/") and prefix.endswith("/"), prefix
