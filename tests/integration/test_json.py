@@ -5,11 +5,13 @@ import fcntl
 import json
 import os
 import subprocess
+from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Set
 
 import jsonschema
 import pytest
 
+from tests.integration.masters import Masters
 from tests.integration.outcome import add_settings, is_done, places_of, register
 from tests.sandbox import template
 from tests.sandbox.host import PROJECT, Host
@@ -79,9 +81,9 @@ def _open_to_all(host: Host) -> None:
 
 
 @pytest.fixture
-def esu(host: Host) -> Host:
-    register(host)
-    return host
+def esu(service: Service, masters: Masters, tmp_path: Path) -> Host:
+    """A registered host."""
+    return masters.copy(False, ESU_KEY, tmp_path / "host")
 
 
 # --- results ------------------------------------------------------------------------------------------------------
