@@ -194,11 +194,11 @@ def run(host: Host, command: List[str], key: str) -> None:
 
 
 def mended(host: Host, line: str, key: str = ESU_KEY) -> None:
-    """Runs what the line names, and what the next line names where one thing was behind another."""
+    """Runs what the line names, and what the next line names where one thing was behind another; then updates come."""
     for _ in range(3):
         for command in remedies(line):
             run(host, command, key)
-        done = host.dnf("-y", "remove", "rsync")
+        done = host.dnf("-y", "upgrade")
         if done.returncode == 0:
             return
         line = [text for text in done.stderr.splitlines() if text.startswith("Error: tuxcare: ")][0]
@@ -207,8 +207,13 @@ def mended(host: Host, line: str, key: str = ESU_KEY) -> None:
 
 def holds(host: Host) -> None:
     """Asserts that the host takes its updates and stays on 9.2."""
-    assert (host.root / VARIABLE).read_bytes() == b"9.2\n" and not (host.root / VARIABLE).is_symlink()
     is_done(host.dnf("-y", "upgrade"))
+    held(host)
+
+
+def held(host: Host) -> None:
+    """Asserts that the host has taken its updates and is on 9.2."""
+    assert (host.root / VARIABLE).read_bytes() == b"9.2\n" and not (host.root / VARIABLE).is_symlink()
     assert "curl-7.76.1-23.el9_2.4.tuxcare.els1.x86_64" in host.installed() and host.installed() & PAST == set()
 
 
@@ -221,7 +226,7 @@ def test_a_damaged_registration(host: Host, damage: Damage, words: List[str]) ->
     assert documented()[name].rstrip(".") in line, line
     reads(host)
     mended(host, line)
-    holds(host)
+    held(host)
     is_done(host.dnf("tuxcare", "status", "--check"))
 
 
@@ -249,7 +254,7 @@ def test_a_variable_of_the_environment(host: Host, name: str) -> None:
 def test_what_others_can_write(slash_host: Host, name: str) -> None:
     (slash_host.root / name).chmod(0o666)
     mended(slash_host, refused(slash_host, name, "chmod go-w"))
-    holds(slash_host)
+    held(slash_host)
 
 
 @pytest.mark.registered
@@ -295,7 +300,7 @@ def _os_release(text: "str | None") -> Damage:
 def test_os_release(slash_host: Host, text: "str | None") -> None:
     _os_release(text)(slash_host)
     mended(slash_host, refused(slash_host, "/etc/os-release", "almalinux-release"))
-    holds(slash_host)
+    held(slash_host)
 
 
 # --- dnf itself cannot start ----------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from typing import Callable, Dict, List
 import pytest
 
 from tests.integration.outcome import is_done
-from tests.integration.test_fails_closed import Damage, holds, mended, reads, refused
+from tests.integration.test_fails_closed import Damage, held, mended, reads, refused
 from tests.sandbox.host import Host
 from tests.sandbox.universe import Universe
 
@@ -65,7 +65,7 @@ def test_our_own_code_damaged(slash_host: Host, universe: Universe, package: Pat
     told = slash_host.dnf("tuxcare", "status")
     assert "Traceback" not in told.stderr and told.returncode in (0, 1)
     mended(slash_host, line)
-    holds(slash_host)
+    held(slash_host)
 
 
 # --- the plugin's own file -------------------------------------------------------------------------------------------
@@ -106,7 +106,7 @@ def test_the_plugins_own_file_damaged(slash_host: Host, universe: Universe, pack
     line = refused(slash_host, "dnf --disableplugin=tuxcare* reinstall dnf-plugin-tuxcare")
     assert slash_host.dnf("list", "--installed", "bash").returncode == 0
     mended(slash_host, line)
-    holds(slash_host)
+    held(slash_host)
 
 
 @pytest.mark.registered
