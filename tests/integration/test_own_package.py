@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.outcome import is_done, register, sections
+from tests.integration.outcome import is_done, sections
 from tests.integration.test_upgrade import PAST
 from tests.sandbox import osfiles
 from tests.sandbox.host import PROJECT, Host
@@ -53,10 +53,10 @@ def serve(host: Host, universe: Universe, *packages: Path) -> Path:
     return folder
 
 
+@pytest.mark.registered
 def test_it_upgrades_itself_and_heals_a_file_in_the_same_transaction(
     slash_host: Host, universe: Universe, later_package: Path
 ) -> None:
-    register(slash_host)
     folder = serve(slash_host, universe, later_package)
     pristine = {"/etc/yum.repos.d/" + name: text for name, text in osfiles.repo_files("9.2").items()}
     universe.build_rpm(folder, "almalinux-repos", "9.2-2.el9", "x86_64", key="AlmaLinux-9", vendor="AlmaLinux",
@@ -71,8 +71,8 @@ def test_it_upgrades_itself_and_heals_a_file_in_the_same_transaction(
     assert is_done(slash_host.dnf("tuxcare", "status", "--check")) == "Nothing to attend to.\n"
 
 
+@pytest.mark.registered
 def test_removed_it_leaves_the_pin_to_the_files(slash_host: Host, universe: Universe, package: Path) -> None:
-    register(slash_host)
     serve(slash_host, universe, package)
     before = {path: entry for path, entry in slash_host.snapshot().items() if path.startswith("etc/")}
     done = slash_host.dnf("-y", "remove", "dnf-plugin-tuxcare")
@@ -89,10 +89,10 @@ def test_removed_it_leaves_the_pin_to_the_files(slash_host: Host, universe: Univ
     is_done(slash_host.dnf("-y", "tuxcare", "unregister"))
 
 
+@pytest.mark.registered
 @pytest.mark.parametrize("name, fields", [("dnf-plugin-tuxcare", {}), ("innocent", {"obsoletes": ("dnf-plugin-tuxcare",)})],
                          ids=["same name", "obsoletes"])
 def test_a_stranger_does_not_take_the_guard_away(slash_host: Host, universe: Universe, name: str, fields: dict) -> None:
-    register(slash_host)
     folder = slash_host.root / "srv/site"
     folder.mkdir(parents=True)
     file = universe.build_rpm(folder, name, "99-1", vendor="Example", **fields)

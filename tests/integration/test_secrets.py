@@ -14,11 +14,11 @@ from tests.sandbox.service import Service
 TOKEN = "etc/dnf/vars/tuxcare_token"
 
 
+@pytest.mark.registered
 @pytest.mark.parametrize("path", ["*repomd.xml", "*primary*", "*.rpm"])
 @pytest.mark.parametrize("status", [403, 404, 500])
 def test_a_repository_that_fails(any_host: Host, service: Service, status: int, path: str) -> None:
     """dnf prints and logs the address of what failed, librepo logs every address (FACTS 7); the token is in them."""
-    register(any_host)
     token = (any_host.root / TOKEN).read_text().strip()
     service.order(Fault(Status(status), path=path))
     for options in (["-d", "10"], []):
@@ -28,11 +28,11 @@ def test_a_repository_that_fails(any_host: Host, service: Service, status: int, 
     assert places_of(any_host, token, folders=("etc", "var", "root", "tmp", "run")) == [TOKEN]
 
 
+@pytest.mark.registered
 @pytest.mark.parametrize("damage", ["etc/tuxcare-release", "etc/dnf/vars/tuxcare_releasever",
                                     "var/lib/tuxcare/registration.json"])
 def test_a_damaged_host(host: Host, service: Service, damage: str) -> None:
     """Its repositories may be asked all the same, and the token is hidden whatever else is not whole."""
-    register(host)
     token = (host.root / TOKEN).read_text().strip()
     (host.root / damage).unlink()
     for status in (None, 404):
