@@ -2,6 +2,8 @@
 """Hostile repositories: small trees of packages that claim, replace, obsolete or pull in what they should not."""
 
 import concurrent.futures
+import fcntl
+import hashlib
 import os
 import shutil
 import tempfile
@@ -15,7 +17,7 @@ from tests.sandbox import repodata, rpms
 from tests.sandbox.rpms import File, Package
 from tests.sandbox.universe import Universe
 
-__all__ = ["TAGS", "TREES", "VENDORS", "WHOLE_TREES", "build"]
+__all__ = ["TAGS", "TREES", "VENDORS", "WHOLE_TREES", "open_trees"]
 
 # Trees of the universe that are served at addresses which tell nothing.
 WHOLE_TREES = {"baseos94": "almalinux/9.4/BaseOS", "appstream94": "almalinux/9.4/AppStream", "mirror92": "almalinux/9.2/BaseOS"}
@@ -212,14 +214,40 @@ TREES: Dict[str, Tree] = {
 }
 
 
-def build(universe: Universe, folder: Path) -> Path:
-    """All trees, each a folder below `folder`; unsigned, for a hostile repository says gpgcheck=0."""
+def open_trees(universe: Universe) -> Path:
+    """The folder with all trees, made beside the universe where it is not there yet; nobody may write to it."""
+    folder = universe.path.parent / ("hostile-" + _digest(universe))
+    if not folder.is_dir():
+        with open(str(folder) + ".lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not folder.is_dir():
+                _make(universe, folder)
+    return folder
+
+
+def _digest(universe: Universe) -> str:
+    total = hashlib.sha256(universe.path.name.encode())
+    for name in ("forge.py", "lies.py", "documents.py"):
+        total.update(Path(__file__).with_name(name).read_bytes())
+    return total.hexdigest()[:16]
+
+
+def _make(universe: Universe, folder: Path) -> None:
+    """Builds in a sibling, which is renamed when it is whole."""
+    with tempfile.TemporaryDirectory(prefix=".making-hostile-", dir=str(folder.parent)) as work:
+        _build(universe, Path(work) / "trees")
+        (Path(work) / "trees").rename(folder)
+
+
+def _build(universe: Universe, folder: Path) -> None:
+    """Unsigned, for a hostile repository says gpgcheck=0."""
     with tempfile.TemporaryDirectory(prefix="forge-") as work, concurrent.futures.ThreadPoolExecutor(_WORKERS) as pool:
         packages = _distinct()
         made = pool.map(lambda item: rpms.build(item[1], Path(work) / str(item[0]), {}), enumerate(packages))
         built = dict(zip(map(repr, packages), made))
         list(pool.map(lambda item: _build_tree(universe, folder / item[0], item[1], built), TREES.items()))
-    return folder
+    for name, tree in WHOLE_TREES.items():
+        (folder / name).symlink_to(universe.tree(tree))
 
 
 def _distinct() -> List[Package]:

@@ -100,7 +100,7 @@ class Ground:
         self._before: Dict[bool, Set[Installed]] = {}
         self._count = 0
         self.vetted = vetted(universe)
-        self.trees = forge.build(universe, directory / "trees")
+        self.trees = forge.open_trees(universe)
         self.service = Service(universe, directory / "service").start()
         # Another server, whose paths are the vendor's and whose packages are 9.4's.
         self._evil = Service(universe, directory / "evil").start()
@@ -111,8 +111,6 @@ class Ground:
         self.service.stop()
 
     def _mount(self) -> None:
-        for name, tree in forge.WHOLE_TREES.items():
-            (self.trees / name).symlink_to(self._universe.tree(tree))
         for path in sorted(self.trees.iterdir()):
             self.service.mount("/pub/%s/" % path.name, path)
         for place, tree in _DEBUG_TREES.items():
