@@ -148,7 +148,8 @@ def test_el_10_has_kernel_arguments_alone(image: str, arguments: str, steps: Lis
     if arguments:
         on = now._replace(arguments='ro ' + arguments)
         assert fips.will_be_on(on) and fips.commands(image, on, arguments) == ()
-        assert fips.way_back(on, now) == (('grubby', '--update-kernel=ALL', '--remove-args=' + ' '.join(sorted(arguments.split()))),)
+        gone = '--remove-args=' + ' '.join(sorted(arguments.split()))
+        assert fips.way_back(on, now) == (('grubby', '--update-kernel=ALL', gone),)
 
 
 # --- the way back -------------------------------------------------------------------------------------------------

@@ -35,7 +35,8 @@ def test_what_keeps_to_fips(build: Tuple[str, str], usual: bool, strict: bool) -
     (package('gnutls-ng', ('9', '1.tuxcare.1')), [package('gnutls', VALIDATED)], 'place of'),
     (package('less', COMMUNITY), [package('less', COMMUNITY)], None),
     (package('kernel-core', STOCK, KERNEL), [], 'a kernel'), (package('kernel-rt-core', STOCK, KERNEL), [], 'a kernel'),
-    (package('kernel-uek-core', LATER, KERNEL + ' = 1'), [], 'a kernel'), (package('kernel-core', LATER_KERNEL, KERNEL), [], None),
+    (package('kernel-uek-core', LATER, KERNEL + ' = 1'), [], 'a kernel'),
+    (package('kernel-core', LATER_KERNEL, KERNEL), [], None),
 ])
 def test_what_may_come_in(coming: Package, replaced: List[Package], word: Optional[str]) -> None:
     reason = Hold(DOCUMENT, False).coming(coming, replaced)
