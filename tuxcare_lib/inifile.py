@@ -108,9 +108,19 @@ def parse(text: str) -> Document:
     return Document(lines, sections, tuple(junk))
 
 
+def goes_on(line: str) -> bool:
+    """Whether a line goes on with the value above it, where there is one."""
+    return line[:1] in (' ', '\t') and bool(line.strip())
+
+
+def is_option(line: str) -> bool:
+    """Whether a line begins an option, where it stands in a section."""
+    return line[:1] not in ('#', ';', '[') and bool(_OPTION.match(line))
+
+
 def _take_option(options: List[Option], line: str, number: int) -> bool:
     """Add an option, or a continuation to the last one; False where the line is neither."""
-    if line[0] in ' \t':
+    if goes_on(line):
         if not options or options[-1].end != number:
             return False
         last = options[-1]

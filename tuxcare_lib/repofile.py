@@ -15,7 +15,7 @@ mirrors, on the pinned release and disabled; everything else is not ours and is 
 
 import re
 from collections import Counter
-from typing import Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 from urllib.parse import urlsplit
 
 from tuxcare_lib import inifile
@@ -253,13 +253,12 @@ def unpinnable(document: Document, families: Sequence[Family]) -> List[Tuple[int
 
 def is_ours(document: Document) -> bool:
     """Whether the stamp of a switch, or the head of our own file, is in the document."""
-    return any(line.startswith((REMOVED, ADDED, OWN_HEAD)) for line in document.lines)
+    return is_own_file(document) or any(line.startswith((REMOVED, ADDED)) for line in document.lines)
 
 
-def added_lines(document: Document) -> List[str]:
-    """The lines that stand in the document as added by us."""
-    return [line.rstrip('\r\n') for before, line in zip(document.lines, document.lines[1:])
-            if before.rstrip('\r\n') == ADDED]
+def is_own_file(document: Document) -> bool:
+    """Whether this is the file with the vendor's own repositories, by whatever name."""
+    return any(line.startswith(OWN_HEAD) for line in _head(document))
 
 
 def changed_marks(ours: Document, now: Document) -> List[str]:
@@ -286,20 +285,52 @@ def is_replaced(ours: Document, now: Document) -> bool:
 
 
 def _marks(document: Document) -> List[Tuple[str, List[str]]]:
-    """For each section: the lines that we put out of service, and those that we added."""
-    found = []
-    for name, start, end in _areas(document):
-        lines = [line.rstrip('\r\n') for line in document.lines[start:end]]
-        removed = [line for line in lines if line.startswith(REMOVED)]
-        added = [ADDED + line for before, line in zip(lines, lines[1:] + ['']) if before == ADDED]
-        found.append((name, sorted(removed + added)))
-    return found
+    """For each section: the options that we put out of service, and those that we added."""
+    return [(name, sorted(_marks_of(document.lines[start:end]))) for name, start, end in _areas(document)]
+
+
+def _marks_of(lines: Sequence[str]) -> List[str]:
+    return ['\n'.join(line.rstrip('\r\n') for line in part) for part in _parts(lines) if _is_added(part[0]) or _is_removed(part[0])]
+
+
+def _is_added(line: str) -> bool:
+    return line.rstrip('\r\n') == ADDED
+
+
+def _is_removed(line: str) -> bool:
+    return line.startswith(REMOVED)
+
+
+def _parts(lines: Sequence[str]) -> Iterator[Sequence[str]]:
+    """The lines one by one, but for ours: a mark with its option, and an option with the lines that its value goes on in.
+
+    A line that somebody has put below an added one to go on with its value is an edit of that value.
+    """
+    start = 0
+    while start < len(lines):
+        end = start + 1
+        if _is_added(lines[start]) and inifile.is_option(''.join(lines[end:end + 1])):
+            end = _end_of_value(lines, end + 1, '')
+        elif _is_removed(lines[start]):
+            end = _end_of_value(lines, end, REMOVED)
+        yield lines[start:end]
+        start = end
+
+
+def _end_of_value(lines: Sequence[str], number: int, mark: str) -> int:
+    while number < len(lines) and lines[number].startswith(mark) and inifile.goes_on(lines[number][len(mark):]):
+        number += 1
+    return number
 
 
 def _areas(document: Document) -> List[Tuple[str, int, int]]:
     """Name, first line and end of each section, and of what stands above them."""
-    first = document.sections[0].start if document.sections else len(document.lines)
-    return [('', 0, first)] + [(section.name, section.start, section.end) for section in document.sections]
+    return [('', 0, len(_head(document)))] + [(section.name, section.start, section.end) for section in document.sections]
+
+
+def _head(document: Document) -> Sequence[str]:
+    """What stands above the first section."""
+    return document.lines[:document.sections[0].start] if document.sections else document.lines
 
 
 def with_sections_of(document: Document, other: Document, names: Sequence[str]) -> Document:
@@ -328,19 +359,18 @@ def without_marks(document: Document, names: Sequence[str]) -> Document:
     """The document with what is live in the sections named, without our marks and the lines that we put out of service."""
     edits: Dict[int, Sequence[str]] = {
         number: () for name, start, end in _areas(document) if name in names for number in range(start, end)
-        if document.lines[number].startswith(REMOVED) or document.lines[number].rstrip('\r\n') == ADDED}
+        if _is_removed(document.lines[number]) or _is_added(document.lines[number])}
     return document.edited(edits)
 
 
 def reverted(document: Document) -> Document:
-    """The inverse of `switched`: our lines go, the lines that we put out of service come back, the rest stays as it is."""
+    """The inverse of `switched`: our lines go, the lines that we put out of service come back, the rest stays as it is.
+
+    A line that would mean nothing where it comes back (the one that it went on with is gone) comes back as a comment.
+    """
     kept: List[str] = []
-    skip = False
-    for line in document.lines:
-        if skip:
-            skip = False
-        elif line.rstrip('\r\n') == ADDED:
-            skip = True
-        else:
-            kept.append(line[len(REMOVED):] if line.startswith(REMOVED) else line)
-    return inifile.parse(''.join(kept))
+    for part in _parts(document.lines):
+        if not _is_added(part[0]):
+            kept += [line[len(REMOVED):] if _is_removed(line) else line for line in part]
+    found = inifile.parse(''.join(kept))
+    return found if document.junk else found.edited({number: ['#' + found.lines[number]] for number in found.junk})

@@ -296,6 +296,15 @@ def edited_of(cells: List[Cell], edits: Sequence[Edit]) -> List[Cell]:
     return cells
 
 
+def touches_ours(cells: Sequence[Cell]) -> bool:
+    """Whether a line goes on with the value of one that we added, or parts one that we put out of service from its value."""
+    for above, cell in zip(cells, cells[1:]):
+        if re.match(r'[ \t]+\S', cell.before) and (
+                not (above.ours and above.before) if cell.ours else above.ours and not above.before):
+            return True
+    return False
+
+
 def edits_of(kinds: Sequence[str], least: int = 1) -> 'st.SearchStrategy[List[Edit]]':
     one = st.builds(Edit, st.sampled_from(kinds), st.integers(0, 60), st.integers(0, 60), st.sampled_from(_NEW_LINES))
     return st.lists(one, min_size=least, max_size=6)
@@ -314,6 +323,7 @@ _DAMAGES: Dict[str, Callable[[str], str]] = {
     'twice': lambda text: _end(text) + text,
     'value': lambda text: re.sub(r'([\r\n]*)\Z', r'x\1', text, count=1),
     'commented': lambda text: re.sub(r'(.*[\r\n]*)\Z', r'# \1', text, count=1),
+    'goes on': lambda text: _end(text) + (' more\n' if text.startswith('#tuxcare+') else text),
 }
 DAMAGES = st.tuples(st.sampled_from(sorted(_DAMAGES)), st.lists(st.integers(0, 40), min_size=1, max_size=3))
 # Edits that leave no doubt about the section an edited line of ours belongs to.

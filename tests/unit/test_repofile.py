@@ -132,6 +132,21 @@ def test_any_bytes_survive_a_switch_and_its_way_back(data: bytes) -> None:
         assert inifile.encode(repofile.reverted(document).render()) == data
 
 
+_MARKED = [mark + line for mark in ('#tuxcare- ', '#tuxcare+\n') for line in _LINES] + ['#tuxcare+']
+_EDITED = st.lists(st.sampled_from(_LINES + _MARKED), max_size=14).map(lambda lines: '\n'.join(['[a]', 'k=v'] + lines) + '\n')
+
+
+@settings(max_examples=1000, deadline=None)
+@given(_EDITED)
+@example('[a]\n#tuxcare+\nname=x\n (web1)\n#tuxcare- name=y\n')
+@example('[a]\n#tuxcare- baseurl=x\n# mine\n#tuxcare-  y\n')
+@example('#tuxcare+\n[a]\nk=v\n')
+def test_what_can_be_read_can_be_read_after_the_way_back(text: str) -> None:
+    document = inifile.parse(text)
+    if not document.junk:
+        assert repofile.reverted(document).junk == ()
+
+
 # --- real files -----------------------------------------------------------------------------------------------------
 
 
@@ -301,6 +316,17 @@ def test_an_administrators_lines_survive_the_way_back() -> None:
     text = switched('[b]\nmirrorlist={}9/baseos\nenabled=1\n'.format(MIRRORS))
     mine = text.replace('enabled=1\n', 'enabled=1\nexclude=kernel*\n# mine\n')
     assert reverted(mine) == '[b]\nmirrorlist={}9/baseos\nenabled=1\nexclude=kernel*\n# mine\n'.format(MIRRORS)
+
+
+@pytest.mark.parametrize(
+    'above, more',
+    [('- BaseOS\n', '  (web1)\n'), ('/os/\n', '\thttps://mirror.example.com/\n'), ('baseos\n', '# mine\n'), ('baseos\n', '\n')],
+    ids=['name', 'base-url', 'parted-by-a-comment', 'parted-by-a-blank'],
+)
+def test_a_line_that_goes_on_with_the_value_of_ours_is_an_edit_of_it(above: str, more: str) -> None:
+    ours = switched('[b]\nname=$releasever - BaseOS\nmirrorlist={0}9/baseos\n {0}8/baseos\nenabled=1\n'.format(MIRRORS))
+    assert repofile.changed_marks(inifile.parse(ours), inifile.parse(ours.replace(above, above + more, 1))) == ['b']
+    assert repofile.changed_marks(inifile.parse(ours), inifile.parse(ours.replace('enabled=1\n', 'enabled=1\n' + more, 1))) == []
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Callable, List, NamedTuple, Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tests.unit.repofile_edits import (
     ANY_FILE, BESIDE_A_CONFLICT, Cell, DAMAGES, Damage, EDITS, Edit, FAMILIES, MARK, OPTIONS, Options, PATH, REAL_FILES,
     RECORD, SOUND_FILE, Section, bounded, cells_of, damaged_of, document_of, edited_of, edits_of, header_of, inverted,
-    joined_of, plain, sections_by_name, sections_of, text_after, text_before, text_live)
+    joined_of, plain, sections_by_name, sections_of, text_after, text_before, text_live, touches_ours)
 from tests.unit.samples import PROJECT
 from tuxcare_lib import inifile, repofile, restoration
 from tuxcare_lib import host
@@ -97,6 +97,7 @@ def test_inverting_our_lines_keeps_every_edit(data: bytes, options: Options, edi
     """By the marks alone, as where the before-images are lost."""
     there = _registered(data, options)
     cells = edited_of(there.cells, edits)
+    assume(not touches_ours(cells))
     now, expected = there.data(text_after(cells)), there.data(text_before(cells))
     assert inverted(now) == expected
     assert _outcome(restoration.unregistration_changes(there.facts(now)._replace(kept=()))[0], now) == expected
@@ -104,6 +105,7 @@ def test_inverting_our_lines_keeps_every_edit(data: bytes, options: Options, edi
 
 def _check_edits(there: Host, edits: List[Edit]) -> None:
     cells = edited_of(there.cells, edits)
+    assume(not touches_ours(cells))
     now, expected = there.data(text_after(cells)), there.data(text_before(cells))
     assert there.unregistered(now) == expected
     assert there.put_on_again(now) == now
@@ -132,6 +134,17 @@ def test_an_edit_of_a_line_of_ours_stops_the_way_back(data: bytes, options: Opti
             verb(now)
         assert PATH in caught.value.message and '--ours' in caught.value.remedy and '--theirs' in caught.value.remedy
         assert re.search(r'(?m)^[-+](?![-+]{2} )', caught.value.diff)
+
+
+@bounded(400)
+@given(SOUND_FILE, OPTIONS, edits_of(['insert', 'move'], 1))
+def test_a_line_that_goes_on_with_one_of_ours_stops_the_way_back(data: bytes, options: Options, edits: List[Edit]) -> None:
+    there = _registered(data, options)
+    cells = edited_of(there.cells, [edit._replace(text=' more') for edit in edits])
+    assume(touches_ours(cells))
+    for verb in (there.unregistered, there.put_on_again):
+        with pytest.raises(ConflictError):
+            verb(there.data(text_after(cells)))
 
 
 class Sides:
@@ -163,17 +176,22 @@ class Sides:
         assert self.there.put_on_again(self.now, 'ours') == self.expected(lambda part: text_after(self.as_left(part)), text_after)
 
 
+def _sides(there: Host, edits: List[Edit], damage: Damage) -> Sides:
+    assume(not touches_ours(edited_of(there.cells, edits)))
+    return Sides(there, edits, damage)
+
+
 @bounded(300)
 @given(SOUND_FILE, OPTIONS, edits_of(BESIDE_A_CONFLICT, 0), DAMAGES)
 def test_theirs_keeps_the_section_and_ours_alone_goes(data: bytes, options: Options, edits: List[Edit], damage: Damage) -> None:
-    Sides(_registered(data, options), edits, damage).check_theirs()
+    _sides(_registered(data, options), edits, damage).check_theirs()
 
 
 # Another first or last line: test_ours_puts_a_section_back_where_the_first_or_last_line_is_special.
 @bounded(300)
 @given(SOUND_FILE.map(plain), OPTIONS, edits_of(BESIDE_A_CONFLICT, 0), DAMAGES)
 def test_ours_puts_the_section_back_as_it_was(data: bytes, options: Options, edits: List[Edit], damage: Damage) -> None:
-    Sides(_registered(data, options), edits, damage).check_ours()
+    _sides(_registered(data, options), edits, damage).check_ours()
 
 
 @pytest.mark.skipif(not REAL_FILES, reason='no real files beside the project')
@@ -183,8 +201,8 @@ def test_real_files_keep_every_edit(path: Path, options: Options, edits: List[Ed
     there = _registered(path.read_bytes(), options)
     assert there.unregistered(there.after) == there.before
     _check_edits(there, edits)
-    Sides(there, edits, damage).check_theirs()
-    Sides(there, edits, damage).check_ours()
+    _sides(there, edits, damage).check_theirs()
+    _sides(there, edits, damage).check_ours()
 
 
 # --- odd ends -------------------------------------------------------------------------------------------------------
