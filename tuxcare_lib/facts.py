@@ -12,8 +12,9 @@ from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from tuxcare_lib import inifile, registration, repofile
 from tuxcare_lib.errors import FileSystemError, HostError, Problem, StateError, TuxcareError
-from tuxcare_lib.host import (BEFORE, FIPS_STATE, FIRST_BOOT_KEY, OWN_FILES, REGISTRATION, REPOSITORY_FOLDERS, SEALED,
-                              STATE_FOLDER, Facts, Kept, Registration, RepositoryFile)
+from tuxcare_lib.host import (
+    BEFORE, FIPS_STATE, FIRST_BOOT_KEY, MARKER, OWN_FILES, REGISTRATION, REPOSITORY_FOLDERS, SEALED, SIGNING_KEY, STATE_FOLDER,
+    TUXCARE_REPO, Facts, Kept, Registration, RepositoryFile)
 from tuxcare_lib.model import Image, Release
 from tuxcare_lib.rootfs import Root
 
@@ -36,7 +37,8 @@ def gather(root: Root, architecture: Optional[str] = None) -> Facts:
         architecture=architecture or platform.machine(), host_name=_host_name(root),
         repository_files=files, problems=problems, images=images, registration=record.registration, kept=record.kept,
         has_state_folder=root.kind(STATE_FOLDER) != '', damage=record.damage, survivor=record.survivor,
-        machine=_machine(root), is_on_aws=_is_on_aws(root))
+        machine=_machine(root), is_on_aws=_is_on_aws(root),
+        free_names={path: root.free_name(path) for path in [file.path for file in files] + [MARKER, TUXCARE_REPO, SIGNING_KEY]})
 
 
 class _Record(NamedTuple):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A host as a value: where things are on it, and what was read there. `facts` fills it in."""
 
-from typing import Dict, NamedTuple, Optional, Tuple
+from typing import Dict, Mapping, NamedTuple, Optional, Tuple
 
 from tuxcare_lib import inifile
 from tuxcare_lib.errors import Problem
@@ -95,6 +95,7 @@ class Facts(NamedTuple):
     survivor: Optional[Registration] = None
     machine: str = ''
     is_on_aws: bool = False
+    free_names: Mapping[str, str] = {}
 
     @property
     def is_sealed(self) -> bool:

@@ -24,7 +24,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
 
 from tuxcare_lib import boot, fips, messages, pin
 from tuxcare_lib.errors import FileSystemError, RecoveryError, TuxcareError
-from tuxcare_lib.host import STATE_FOLDER
+from tuxcare_lib.host import STATE_FOLDER, VARIABLES
 from tuxcare_lib.images import from_json, to_json
 from tuxcare_lib.model import Change, Image, Work
 from tuxcare_lib.rootfs import Root
@@ -94,7 +94,8 @@ def begin(root: Root, verb: str, changes: Sequence[Change], imports: str = '', w
                 'install': work.install, 'erase': work.erase, 'packages_done': work.is_done, 'kernel': work.kernel,
                 'arguments': work.arguments,
                 'boot': work.boot._asdict() if work.boot else None,
-                'files': [{'path': change.path, 'before': to_json(change.before), 'after': _digest(change.after)}
+                'files': [{'path': change.path, 'before': to_json(change.before), 'after': _digest(change.after),
+                           'metadata': _metadata(change.after)}
                           for change in changes]}
     with contextlib.ExitStack() as stack:
         stack.callback(_abandon, root, made)
@@ -184,13 +185,34 @@ def _put_back(root: Root, entry: '_File', say: Callable[[str], None]) -> None:
     if entry.path.endswith('.repo') and now is None and entry.after:
         say('{} was removed since; it stays so.'.format(entry.path))
         return
-    # What is ours alone is put right: a saved copy would be one more variable to dnf, or a second home of the token.
-    if entry.path.endswith('.repo') and now is not None and _digest(now) != entry.after and (
-            entry.before is None or now.data != entry.before.data):
-        saved = entry.path + '.rpmsave'
-        say('{} was edited since; the edited file is kept as {}.'.format(entry.path, saved))
-        put(root, saved, now)
-    put(root, entry.path, entry.before)
+    if now is not None and _digest(now) != entry.after and (entry.before is None or now.data != entry.before.data):
+        _keep_edit(root, entry.path, now, say)
+    put(root, entry.path, _with_metadata(entry, now))
+
+
+def _keep_edit(root: Root, path: str, now: Image, say: Callable[[str], None]) -> None:
+    """A saved copy of a variable would be one more variable to dnf, and of the token a second home: of those none is kept."""
+    if path.startswith((VARIABLES + '/', STATE_FOLDER + '/')):
+        say('{} was edited since; it is put right.'.format(path))
+        return
+    saved = root.free_name(path)
+    say('{} was edited since; the edited file is kept as {}.'.format(path, saved))
+    put(root, saved, now)
+
+
+def _with_metadata(entry: '_File', now: Optional[Image]) -> Optional[Image]:
+    """The before-image; with the mode, owner and attributes that somebody has set since, where they are not of our change."""
+    if now is None or entry.before is None or entry.metadata is None:
+        return entry.before
+    if _metadata(now) in (entry.metadata, _metadata(entry.before)):
+        return entry.before
+    return entry.before._replace(mode=now.mode, uid=now.uid, gid=now.gid, xattrs=now.xattrs)
+
+
+def _metadata(image: Optional[Image]) -> Optional[List[Any]]:
+    if image is None:
+        return None
+    return [image.mode, image.uid, image.gid, [[name, pin.digest(value)] for name, value in image.xattrs]]
 
 
 def _digest(image: Optional[Image]) -> str:
@@ -263,7 +285,9 @@ class _File(NamedTuple):
     path: str
     before: Optional[Image]
     after: str
+    metadata: Optional[List[Any]] = None
 
 
 def _files(document: Dict[str, Any]) -> List[_File]:
-    return [_File(str(entry['path']), from_json(entry['before']), str(entry['after'])) for entry in document['files']]
+    return [_File(str(entry['path']), from_json(entry['before']), str(entry['after']), entry.get('metadata'))
+            for entry in document['files']]

@@ -2,6 +2,7 @@
 """From facts to what has to change. Pure: no file, no network, no clock."""
 
 import difflib
+import re
 from typing import Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
 from tuxcare_lib import host as places
@@ -234,10 +235,30 @@ def recorded(facts: Facts, record: Registration, kept: Tuple[Kept, ...]) -> List
 def release_changes(facts: Facts, catalogue: Catalogue, record: Registration, target: Release) -> List[Change]:
     """The pin moved: the variable, the marker, our record."""
     family = catalogue.families[record.family]
-    changes = [file_change(facts, places.RELEASEVER, '{}\n'.format(target).encode('ascii')),
-               file_change(facts, places.MARKER, marker(family, target))]
+    changes = [_rewritten(facts, places.RELEASEVER, '{}\n'.format(target).encode('ascii'))]
+    changes += marker_changes(facts, family, target)
     changes = [change for change in changes if change.before != change.after]
     return changes + recorded(facts, record._replace(pin=target), facts.kept)
+
+
+def marker_changes(facts: Facts, family: Family, release: Release) -> List[Change]:
+    """The marker of a release; one that somebody has edited is kept beside."""
+    now = facts.images[places.MARKER]
+    saved = [] if now is None or is_marker(now.data) else [Change(facts.free_names[places.MARKER], None, now)]
+    return saved + [_rewritten(facts, places.MARKER, marker(family, release))]
+
+
+def is_marker(data: bytes) -> bool:
+    """Whether a marker is as we write it, for whatever release."""
+    return bool(re.match(br'TuxCare Enterprise Support for [\w ]+ release [0-9.]+\n\Z', data))
+
+
+def _rewritten(facts: Facts, path: str, data: bytes) -> Change:
+    """A file of ours with other bytes; mode and owner stay."""
+    before = facts.images[path]
+    if before is None:
+        return file_change(facts, path, data)
+    return Change(path, before, before if before.data == data else before._replace(data=data, mtime_ns=None))
 
 
 def closes_esu(catalogue: Catalogue, family: str, release: Release, target: Release) -> bool:
@@ -259,9 +280,10 @@ def registration_changes(facts: Facts, catalogue: Catalogue, settings: Settings,
         file_change(facts, places.TOKEN, (outcome.token.secret + '\n').encode('ascii'), 0o600, secret=True),
         file_change(facts, places.MARKER, marker(host.family, host.pin)),
     ]
-    changes = [change for change in changes if change.before != change.after]
+    # What had our bytes before is recorded as well, and stays.
     kept = tuple(Kept(change.path, None if change.secret else change.before, change.after, change.secret)
                  for change in changes)
+    changes = [change for change in changes if change.before != change.after]
     record = Registration(
         product=outcome.product, family=host.family.id, release=host.entry.release, pin=host.pin,
         architecture=facts.architecture, host_name=facts.host_name, registered_at=when,

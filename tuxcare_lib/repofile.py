@@ -290,7 +290,8 @@ def _marks(document: Document) -> List[Tuple[str, List[str]]]:
 
 
 def _marks_of(lines: Sequence[str]) -> List[str]:
-    return ['\n'.join(line.rstrip('\r\n') for line in part) for part in _parts(lines) if _is_added(part[0]) or _is_removed(part[0])]
+    return ['\n'.join(line.rstrip('\r\n') for line in part) for part in _parts(lines)
+            if _is_added(part[0]) or _is_removed(part[0])]
 
 
 def _is_added(line: str) -> bool:

@@ -3,7 +3,6 @@
 and what of a registration is missing or damaged. Pure.
 """
 
-import re
 from typing import List, Mapping, Optional, Set, Tuple
 
 from tuxcare_lib import host as places
@@ -33,9 +32,8 @@ def unregistration_changes(facts: Facts, side: str = '') -> Tuple[List[Change], 
             continue
         now = current.pop(kept.path, None)
         target = _restored(kept, now, side)
-        if _is_edited(kept, now):
-            changes.append(Change(kept.path + '.rpmsave', None, now))
-            notes.append('{0} had been edited; the edited file is kept as {0}.rpmsave.'.format(kept.path))
+        if is_edited(kept, now) or _loses(kept, now, side):
+            changes.append(_beside(facts, kept.path, now, notes))
         if now is None and kept.before is not None and kept.path.endswith('.repo'):
             notes.append('{} was removed since the host was registered; it stays so.'.format(kept.path))
         if target != now:
@@ -51,20 +49,50 @@ def _left_alone(kept: Kept, trouble: str, side: str) -> str:
     return '{}: {}; it stays as it is.'.format(kept.path, trouble)
 
 
-def _is_edited(kept: Kept, now: Optional[Image]) -> bool:
-    """Whether a file that is ours alone, and goes, holds something of the administrator's."""
-    if now is None or kept.before is not None or kept.after is None or now.data == kept.after.data:
+def _beside(facts: Facts, path: str, image: Optional[Image], notes: List[str]) -> Change:
+    name = facts.free_names.get(path, path + '.rpmsave')
+    notes.append('{} had been edited; the edited file is kept as {}.'.format(path, name))
+    return Change(name, None, image)
+
+
+def is_edited(kept: Kept, now: Optional[Image]) -> bool:
+    """Whether a file that is ours alone, and goes, holds something of the administrator's.
+
+    A copy of a variable would be one more variable, so of those there is none.
+    """
+    if now is None or kept.after is None or now.data == kept.after.data or kept.before and now.data == kept.before.data:
         return False
     if kept.path == places.MARKER:
-        return not re.match(br'TuxCare Enterprise Support for [\w ]+ release [0-9.]+\n\Z', now.data)
-    return kept.path == places.TUXCARE_REPO
+        return not planner.is_marker(now.data)
+    return kept.path in (places.TUXCARE_REPO, places.SIGNING_KEY)
+
+
+def _loses(kept: Kept, now: Optional[Image], side: str) -> bool:
+    """Whether a section is put back as it was before, with all that was added to it since."""
+    if side != 'ours' or now is None or kept.before is None or kept.after is None or not _is_theirs(kept):
+        return False
+    document, ours = (inifile.parse(inifile.decode(image.data)) for image in (now, kept.after))
+    return bool(repofile.changed_marks(ours, document)) and not repofile.is_replaced(ours, document)
+
+
+def _is_theirs(kept: Kept) -> bool:
+    """Whether it is one of the operating system's repository files: what is changed in it are lines."""
+    return kept.path.endswith('.repo') and kept.path != places.TUXCARE_REPO
 
 
 def _without_before_image(facts: Facts, current: Mapping[str, Optional[Image]], notes: List[str]) -> List[Change]:
     """What bears our signs and has no before-image: our marked lines are inverted, our own files removed, and it is said."""
     changes = []
+    ours = next((kept.after for kept in facts.kept if kept.path == places.TUXCARE_REPO), None)
     for file in facts.repository_files:
-        if file.path in current and file.path != places.TUXCARE_REPO and repofile.is_ours(file.document):
+        if file.path not in current or file.path == places.TUXCARE_REPO:
+            continue
+        if repofile.is_own_file(file.document):
+            if ours is None or file.image.data != ours.data:
+                changes.append(_beside(facts, file.path, file.image, notes))
+            changes.append(Change(file.path, file.image, None))
+            notes.append('{} was a copy of {}, and is removed.'.format(file.path, places.TUXCARE_REPO))
+        elif repofile.is_ours(file.document):
             text = repofile.reverted(file.document).render()
             changes.append(Change(file.path, file.image, file.image._replace(data=inifile.encode(text), mtime_ns=None)))
             notes.append('{}: there is no before-image; the lines marked by dnf tuxcare were inverted.'.format(file.path))
@@ -83,7 +111,14 @@ def reverted_changes(facts: Facts, record: Registration, side: str = '') -> List
     current = {file.path: file.image for file in facts.repository_files}
     changes = [Change(kept.path, current[kept.path], _restored(kept, current[kept.path], side))
                for kept in facts.kept if kept.path in current and kept.path != places.TUXCARE_REPO]
-    changes = [change for change in changes if change.before != change.after]
+    saved = [_beside(facts, kept.path, current[kept.path], []) for kept in facts.kept
+             if kept.path in current and _loses(kept, current[kept.path], side)]
+    known = {kept.path for kept in facts.kept}
+    for file in facts.repository_files:  # renamed or copied since: there is no before-image
+        if file.path not in known and repofile.is_ours(file.document) and not repofile.is_own_file(file.document):
+            text = repofile.reverted(file.document).render()
+            changes.append(Change(file.path, file.image, file.image._replace(data=inifile.encode(text), mtime_ns=None)))
+    changes = saved + [change for change in changes if change.before != change.after]
     return changes + (planner.recorded(facts, record._replace(reverted=True), facts.kept) if changes else [])
 
 
@@ -95,8 +130,10 @@ def _restored(kept: Kept, now: Optional[Image], side: str) -> Optional[Image]:
         kept.after.mode, kept.after.uid, kept.after.gid, kept.after.xattrs) else kept.before
     if now.data == kept.after.data:
         return metadata._replace(data=kept.before.data, mtime_ns=kept.before.mtime_ns)
-    if now.data == kept.before.data or not kept.path.endswith('.repo'):
+    if now.data == kept.before.data:
         return now
+    if not _is_theirs(kept):
+        return kept.before
     data = _inverted(kept, now, side)
     return now if data == now.data else metadata._replace(data=data, mtime_ns=None)
 
@@ -150,6 +187,7 @@ def ours_again(facts: Facts, side: str, switched: Set[str]) -> List[Change]:
                                 'Decide: --ours puts our lines back, --theirs leaves them as they are.',
                                 planner.diff(change.path, change.before.data, change.after.data))
         text = repofile.with_sections_of(now, ours, names).render()
+        changes.append(_beside(facts, change.path, change.after, []))
         changes.append(Change(change.path, change.after, change.after._replace(data=inifile.encode(text), mtime_ns=None)))
     return changes
 
@@ -169,7 +207,7 @@ def mended(facts: Facts, catalogue: Catalogue, settings: Settings) -> List[Chang
     family = catalogue.families[record.family]
     line = _whole_line(facts.images[places.MARKER]).partition('\n')[0]
     if line not in (marker_line(family.title, record.pin), marker_line(family.title, held)):
-        changes.append(planner.file_change(facts, places.MARKER, planner.marker(family, record.pin)))
+        changes += planner.marker_changes(facts, family, record.pin)
     changes += _own_repositories(facts, catalogue, settings, record)
     if facts.images[places.SIGNING_KEY] is None:
         changes += [Change(places.SIGNING_KEY, None, entry.after) for entry in facts.kept if entry.path == places.SIGNING_KEY]

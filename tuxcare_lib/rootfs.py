@@ -117,6 +117,15 @@ class Root:
         finally:
             os.close(fd)
 
+    def free_name(self, path: str) -> str:
+        """Where a file is kept beside itself: PATH.rpmsave where nothing is, else PATH.rpmsave.1 and so on."""
+        name = path + '.rpmsave'
+        number = 0
+        while self.is_link(name) or self.kind(name):
+            number += 1
+            name = '{}.rpmsave.{}'.format(path, number)
+        return name
+
     def beginning(self, path: str, size: int) -> bytes:
         """The first bytes of a file or a device, at most `size`; empty where there is none. Raises FileSystemError."""
         try:
