@@ -9,6 +9,7 @@ import pytest
 
 from tests.integration.conftest import Hosts
 from tests.integration.outcome import is_done, register
+from tests.sandbox import template
 from tests.sandbox.host import Host
 from tests.sandbox.licences import ESU_KEY
 from tests.sandbox.packages import BUILDS
@@ -114,3 +115,10 @@ def twice(host: Host) -> List[str]:
     """Names with two versions that can have only one."""
     names = [(name_of(nevra), nevra.rsplit(".", 1)[1]) for nevra in host.installed()]
     return sorted({name for name, arch in names if names.count((name, arch)) > 1 and name not in KERNEL_PACKAGES})
+
+
+def remove_community_kernels(host: Host) -> None:
+    kernels = [nevra for nevra in host.installed() if name_of(nevra) == "kernel-core" and "tuxcare" not in nevra]
+    rpm = ["rpm", "--root", str(host.root), "-e", "--nodeps", *kernels]  # dnf is kept from it
+    subprocess.run(rpm, check=True, env=template.outside_env(host.root))
+    assert {nevra for nevra in host.installed() if name_of(nevra) == "kernel-core"} == {"kernel-core-" + VALIDATED}

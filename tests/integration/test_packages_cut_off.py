@@ -7,7 +7,9 @@ from typing import List
 
 import pytest
 
-from tests.integration.fips_host import NEWEST, STOCK, VALIDATED, grown, in_fips, left, name_of, of_tuxcare, twice
+from tests.integration.fips_host import (
+    NEWEST, STOCK, VALIDATED, grown, in_fips, left, name_of, of_tuxcare, remove_community_kernels, twice,
+)
 from tests.integration.outcome import State, document, is_done, own_lines, refused, untouched
 from tests.integration.test_fips import VALIDATED as SET
 from tests.integration.test_fips import enable
@@ -95,6 +97,7 @@ def test_fips_enable_is_finished(host: Host, at: str) -> None:
     plan = document(host.dnf("tuxcare", "recover", "--dry-run", "--json"))["packages"]
     # What stands beside its predecessor is there already: the predecessor goes. All else comes, again where it is there.
     doubled = set(twice(host))
+    doubled.update(name_of(nevra) for nevra in packages_of(host, "kernel") if "tuxcare" not in nevra)
     assert {line.split()[1] for line in plan if not line.startswith("Removed")} >= {
         nevra for nevra in SET if name_of(nevra) not in doubled}
     assert {name_of(line.split()[1]) for line in plan if line.startswith("Removed")} == doubled
@@ -212,7 +215,7 @@ def test_uninstall_that_cannot_be_finished_is_taken_back(left: Host, service: Se
 
 
 def test_the_kernel_of_the_first_stage(in_fips: Host) -> None:
-    is_done(in_fips.dnf("-y", "remove", "kernel-core-" + STOCK, "kernel-core-" + NEWEST))
+    remove_community_kernels(in_fips)
     killed(in_fips, "Installing .*: kernel-core", "tuxcare", "uninstall")
     assert in_fips.reboot().osrelease in (VALIDATED, NEWEST)
     refused(in_fips.dnf("-y", "tuxcare", "uninstall"), "cut off", RECOVER, status=5)

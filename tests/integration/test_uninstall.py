@@ -1,18 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """`dnf tuxcare uninstall`: out of FIPS mode, the community's packages, unregistered; in two stages on a kernel of TuxCare's."""
 import re
-import subprocess
 from typing import Dict, List
 
 import pytest
 
 from tests.integration.fips_host import (
-    NEWEST, STOCK, THIRD_PARTY, VALIDATED, grown, in_fips, left, name_of, newest_of, of_tuxcare, twice, upgraded,
+    NEWEST, STOCK, THIRD_PARTY, VALIDATED, grown, in_fips, left, name_of, newest_of, of_tuxcare,
+    remove_community_kernels, twice, upgraded,
 )
 from tests.integration.outcome import document, is_done, register, trusted_keys, untouched
 from tests.integration.test_fips import boot_entries, calls, enable
 from tests.integration.test_installroot import builder, image_packages, in_image, parts
-from tests.sandbox import template
 from tests.sandbox.host import Entry, Host
 from tests.sandbox.licences import ESSENTIAL_KEY, ESU_KEY
 from tests.sandbox.service import Service
@@ -178,13 +177,6 @@ def test_companions_of_another_architecture_come_back_too(upgraded: Host) -> Non
 
 
 # --- the first stage ----------------------------------------------------------------------------------------------
-
-
-def remove_community_kernels(host: Host) -> None:
-    kernels = [nevra for nevra in host.installed() if name_of(nevra) == "kernel-core" and "tuxcare" not in nevra]
-    rpm = ["rpm", "--root", str(host.root), "-e", "--nodeps", *kernels]  # dnf is kept from it
-    subprocess.run(rpm, check=True, env=template.outside_env(host.root))
-    assert {nevra for nevra in host.installed() if name_of(nevra) == "kernel-core"} == {"kernel-core-" + VALIDATED}
 
 
 def test_with_the_validated_kernel_alone_another_is_installed_first(in_fips: Host) -> None:

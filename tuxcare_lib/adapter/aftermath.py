@@ -43,6 +43,8 @@ class Aftermath:
 
     def finish(self) -> None:
         """Keep the next boot in FIPS mode; heal and follow, in one journaled change."""
+        if journal.is_open(self._root):
+            return  # an operation of before that was cut off: `recover` comes first
         if self._boot is not None and fips.will_be_on(self._boot):
             self._keep_fips(self._boot)
         if self._holds_fips:

@@ -59,9 +59,7 @@ class DnfVerb:
     def leaves_fips(self) -> bool:
         """Whether the verb takes the validated packages back, so that nothing holds them in its own transaction."""
         command = self._options.command
-        if command == 'recover' and journal.is_open(self._root):
-            return journal.opened(self._root).verb in (UNINSTALL, fips_disable.VERB)
-        return command in ('uninstall', 'fips disable')
+        return command in ('uninstall', 'fips disable') or (command == 'recover' and journal.is_open(self._root))
 
     # --- phases -----------------------------------------------------------------------------------------------------
 
@@ -83,7 +81,11 @@ class DnfVerb:
         """Whether the verb has work for dnf; where it has, the repositories are those it takes packages from."""
         name = self._options.verb.name if self._options.verb else ''
         if name == 'recover':
-            return recover.packages_are_half(self._context()) and (not self.leaves_fips or self._let_go())
+            if not recover.packages_are_half(self._context()):
+                return False
+            if journal.opened(self._root).verb != fips.VERB:  # it may have disabled them in the files already
+                self._switch_repositories(lambda entry: True if entry.fips else None)
+            return self._let_go()
         if name not in ('fips', 'uninstall') or not cli.needs_root(self._options):
             return False
         recover_first(self._context())
