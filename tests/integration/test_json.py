@@ -158,6 +158,8 @@ def test_fips_enable_and_what_follows(esu: Host) -> None:
     again = check(esu.dnf("-y", "tuxcare", "fips", "enable", "--json"), schema="fips-enable")
     assert (again["changed"], again["installed"], again["commands"], again["reboot"]) == (False, [], [], False)
     assert check(esu.dnf("tuxcare", "status", "--json"))["fips"]["mode"] == "on"
+    left = [check(esu.dnf("-y", "tuxcare", "fips", "disable", "--json"), schema="fips-disable") for _ in range(2)]
+    assert [document["changed"] for document in left] == [True, False]
 
 
 def test_register_with_fips_is_one_document(host: Host) -> None:

@@ -183,7 +183,7 @@ def test_a_whole_life(life: Life, slash_host: Host) -> None:
     life.dnf("tuxcare", "fips", "enable", homes=[TOKEN])
     life.dnf(*register, "--replace", key=PLAIN_ESU_KEY, status=1, fault=Fault(Status(403), path=PROBE), homes=[TOKEN])
     life.dnf("enrol", "--replace", fault=Fault(Status(500), path=UNREGISTER), homes=[TOKEN])
-    life.dnf("tuxcare", "status", "--check", homes=[TOKEN])
+    life.dnf("tuxcare", "status", "--check", homes=[TOKEN], status=4)  # a reboot is due
     life.dnf("tuxcare", "release", homes=[TOKEN])
     life.dnf("tuxcare", "unregister", status=1, fault=Fault(Status(500), path=UNREGISTER), homes=[TOKEN])
     life.killed(UNREGISTER, "tuxcare", "unregister", homes=[JOURNAL])

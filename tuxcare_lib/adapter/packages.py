@@ -69,7 +69,7 @@ class Transaction:
         version = last.end_rpmdb_version if last is not None else self._base._ts.dbCookie()
         for package in loose:
             history.set_reason(package, libdnf.transaction.TransactionItemReason_USER)
-        history.beg(version, [], [])
+        history.beg(version, [], [], cmdline=' '.join(self._base.args or ()))
         history.end(version)
 
     def make_true(self, install: Iterable[str], erase: Iterable[str]) -> List[str]:

@@ -67,7 +67,10 @@ def _wish(context: Context, facts: Facts) -> Wish:
     if product is None and context.options.flag('fips'):
         product = 'esu'
     sealed = sealing.parse(facts) if facts.is_sealed and not context.options.flag('seal') else None
-    return Wish(product or (sealed.product if sealed else None), pin or (sealed.pin if sealed else None))
+    if sealed is not None:
+        product = sealed.product if product is None else product
+        pin = sealed.pin if pin is None else pin
+    return Wish(product, pin)
 
 
 def _register(context: Context, wish: Wish, key: Optional[LicenceKey]) -> Report:

@@ -28,7 +28,7 @@ ROWS: Tuple[Row, ...] = (
     _line("pin-not-allowed", "`--pin 9.4 --product esu`", ("--pin", "9.4", "--product", "esu"), "'9.4'", "9.2"),
     _line("pin-of-a-key", "`--pin 9.4` with a key that begins with ESU-", ("--pin", "9.4"), "9.2", "--pin"),
     _line("pin-malformed", "`--pin ../9.2`", ("--pin", "../9.2"), "'../9.2'", "9.2"),
-    _line("word-too-many", "`register now`", ("now",), "now"),
+    _line("word-too-many", "`register now`", ("now",), "no further word", "--license-key-file"),
     _line("fips-json", "`--fips --json` without `-y`", ("--fips",), "--json", "-y"),
     _line("key-twice", "`-l` and `--license-key-file` together", ("-l", "ESU-AAAAAAAA", "--license-key-file", "-"),
           "exclude each other", key=None),
