@@ -85,9 +85,12 @@ def clean(text: object) -> str:
 
 def summary(document: Dict[str, Any]) -> List[Tuple[str, str]]:
     """The document as rows for a terminal."""
+    reasons = ['{text} {remedy}'.format(**reason).strip() for reason in document['reasons']]
     rows = [('Host', '{} ({}), {}'.format(document['host'], document['system'], document['made_at'])),
-            ('Verdict', document['verdict'])]
-    rows += [(check['id'], '{result}: {title} {note}'.format(**check).strip()) for check in document['checks']]
+            ('Verdict', '\n'.join([document['verdict']] + reasons))]
+    rows += [('This boot', document['verified'])] if document['verified'] else []
+    rows += [(check['id'], '{} ({}) {}'.format(check['result'], check['title'].rstrip('.'), check['note']).strip())
+             for check in document['checks']]
     return [(name, clean(value)) for name, value in rows]
 
 
@@ -141,6 +144,7 @@ def page(document: Dict[str, Any]) -> str:
     body = ['<h1>{}</h1>'.format(_text(title)), '<p>{}, made {} by {}</p>'.format(*(
         _text(document[key]) for key in ('system', 'made_at', 'made_by'))),
         '<p class="verdict">Verdict: {}</p>'.format(_word(document['verdict']))]
+    body += ['<p>{}</p>'.format(_text(document['verified']))] if document['verified'] else []
     body += _list(['{} {}'.format(reason['text'], reason['remedy']) for reason in document['reasons']])
     for heading, inner in (('Host', _host(document)), ('STIG checks', [_shown(check) for check in document['checks']]),
                            ('Modules', _modules(document['modules'])), ('Boot loader', _boot(document['boot_entries'])),

@@ -136,7 +136,10 @@ def check(words: Sequence[str], given: Dict[str, object]) -> Options:
     rest = tuple(words[1:])
     known = [option for option in verb.options if not option.words or set(option.words).intersection(rest[:1])]
     _refuse_options(given, known, 'dnf tuxcare ' + command_of(words))
-    if verb.words and (rest[:1] == () or rest[0] not in verb.words or len(rest) > (2 if rest[0] == verb.last else 1)):
+    if verb.words and rest[:1] and rest[0] in verb.words and len(rest) > (2 if rest[0] == verb.last else 1):
+        raise UsageError('There is a word too many after `dnf tuxcare {} {}`.'.format(verb.name, rest[0]),
+                         'See `dnf tuxcare {} --help`.'.format(verb.name))
+    if verb.words and (rest[:1] == () or rest[0] not in verb.words):
         raise UsageError('`dnf tuxcare {}` needs one of: {}.'.format(verb.name, ', '.join(verb.words)),
                          'See `dnf tuxcare {} --help`.'.format(verb.name))
     if len(rest) > (1 if verb.argument else 0) and not verb.words:

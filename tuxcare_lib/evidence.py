@@ -38,6 +38,7 @@ def wanted_set(catalogue: Catalogue, facts: Facts) -> Optional[PackageSet]:
 def find(root: Root, catalogue: Catalogue, facts: Facts, state: Boot, briefly: bool = False) -> Evidence:
     """All that there is to judge. `briefly`: nothing but the mode where it is off and will be, which costs nothing."""
     found = Evidence(wanted_set(catalogue, facts), state, entered=_entered(root))
+    found = found._replace(leaving=_leaving(facts, found))
     if briefly and found.is_off:
         return found
     notes: List[str] = []
@@ -55,6 +56,15 @@ def _entered(root: Root) -> bool:
         return root.kind(FIPS_STATE) != ''
     except TuxcareError:
         return False
+
+
+def _leaving(facts: Facts, found: Evidence) -> str:
+    """The command that waits for a reboot; `fips disable` is over by then."""
+    image = facts.images[FIPS_STATE]
+    if image is None and not found.entered:
+        was_on = found.boot.mode_on and found.boot.default_kernel and 'fips=1' not in found.boot.arguments.split()
+        return 'dnf tuxcare fips disable' if was_on else ''
+    return fips.leaving(image.data if image else None)
 
 
 def _providers(root: Root, notes: List[str]) -> Optional[Tuple[Provider, ...]]:

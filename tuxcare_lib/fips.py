@@ -6,7 +6,7 @@ FACTS 4: enable the repository, install the set, make its kernel the default, tu
 
 import json
 import re
-from typing import AbstractSet, Any, Dict, List, Optional, Tuple
+from typing import AbstractSet, Any, Dict, List, Optional, Sequence, Tuple
 
 from tuxcare_lib import host as places
 from tuxcare_lib import messages
@@ -78,8 +78,22 @@ def kernel_image(wanted: PackageSet) -> str:
 
 def image_to_start(wanted: PackageSet, default: str, strict: bool) -> str:
     """The validated kernel's image; the default one, where that is a later FIPS build of the vendor's and may be."""
-    later = is_fips_build(default.rpartition('.')[0]) and not strict
+    later = is_fips_image(default) and not strict
     return default if later else kernel_image(wanted)
+
+
+def is_fips_image(path: str) -> bool:
+    """Whether a kernel image is of a FIPS build, by its name."""
+    return is_fips_build(path.rpartition('.')[0])
+
+
+def kept(now: Boot, before: Boot, images: Sequence[str]) -> Tuple[Tuple[str, ...], ...]:
+    """What has to be run so that the next boot is in FIPS mode as `before`; `images` are the FIPS kernels that are there."""
+    image = now.default_kernel
+    if not is_fips_image(image):
+        image = before.default_kernel if before.default_kernel in images else next(iter(images), image)
+    words = ' '.join(word for word in before.arguments.split() if word.startswith(('fips=', 'boot=')))
+    return (('grubby', '--set-default=' + image), ('grubby', '--update-kernel=' + image, '--args=' + words))
 
 
 def by_arguments(image: str) -> bool:
@@ -166,6 +180,15 @@ def boot_of(document: Dict[str, Any]) -> Boot:
     return found
 
 
+def leaving(data: Optional[bytes]) -> str:
+    """The command that is taking the host out of FIPS mode and waits for a reboot; empty where there is none."""
+    try:
+        value = json.loads((data or b'{}').decode('utf-8')).get('leaving')
+    except (ValueError, AttributeError, RecursionError):
+        value = None
+    return value if isinstance(value, str) else ''
+
+
 def has(data: Optional[bytes], flag: str) -> bool:
     """Whether the file has a flag: `strict` (the validated builds alone), or `told` (that a reboot is due)."""
     try:
@@ -174,7 +197,7 @@ def has(data: Optional[bytes], flag: str) -> bool:
         return False
 
 
-def render(before: Boot, strict: bool = False, told: bool = False) -> Image:
+def render(before: Boot, strict: bool = False, told: bool = False, leaving: str = '') -> Image:
     """The image of the file that says that FIPS mode is held, how strictly, and how the host booted before it."""
-    document = {'schema': _SCHEMA, 'before': before._asdict(), 'strict': strict, 'told': told}
+    document = {'schema': _SCHEMA, 'before': before._asdict(), 'strict': strict, 'told': told, 'leaving': leaving}
     return Image((json.dumps(document, indent=1, sort_keys=True) + '\n').encode('ascii'), 0o644)

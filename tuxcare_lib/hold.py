@@ -8,8 +8,12 @@ MYPY = False
 if MYPY:
     from typing import Any, Dict, Iterable, Optional
 
-# How dnf knows the package of a kernel that can be started.
+# How dnf knows the package of a kernel that can be started, and by what kernels of other names tell themselves.
 KERNEL = 'installonlypkg(kernel)'
+_KERNELS = ('installonlypkg(kernel', 'kernel-uname-r', 'kernel-core-uname-r')
+_MODULES = 'installonlypkg(kernel-module'
+# What is needed to set and to leave the mode.
+_TOOLS = ('grubby', 'crypto-policies-scripts')
 _REMEDY = 'Leave it out, or leave FIPS mode first (`dnf tuxcare fips disable`).'
 
 
@@ -45,22 +49,23 @@ class Hold:
         lost = next((other for other in replaced if self.accepts(other) and other.name in self.names), None)
         if lost is not None:
             return 'it would take the place of {}'.format(lost)
-        if any(str(provided).partition(' ')[0] == KERNEL for provided in package.provides):
+        if any(str(provided).startswith(_KERNELS) and not str(provided).startswith(_MODULES) for provided in package.provides):
             return 'it is a kernel, and no build for FIPS mode'
         return None
 
     def going(self, package: 'Any', kernels: 'Iterable[Any]') -> 'Optional[str]':
         """Why a package may not be removed; `kernels` are those that could still be started then."""
-        left = list(kernels)
-        if package in left or package.name not in self.names or package.name.endswith('-devel'):
+        if package.name in _TOOLS:
+            return 'without it the mode can neither be set nor left'
+        if package.name not in self.names or package.name.endswith(('-devel', '-headers', '-extra')):
             return None
         if package.name.startswith('kernel'):
-            if not any(self.is_validated(kernel) for kernel in left):
-                return 'no validated kernel would be left'
-            return None if len(left) > 1 else 'no second kernel would be left to start'
+            if self.is_validated(package):
+                return 'it belongs to the validated kernel'
+            return None if len(list(kernels)) > 1 else 'no second kernel would be left to start'
         return 'nothing would take its place' if self.accepts(package) else None
 
 
 def refusal(nevra: str, reason: str) -> str:
     """The one line that refuses a transaction."""
-    return '{} would take this host out of FIPS mode: {}. {}'.format(nevra, reason, _REMEDY)
+    return '{} is refused while this host is held in FIPS mode: {}. {}'.format(nevra, reason, _REMEDY)

@@ -31,9 +31,11 @@ SEAT_UNKNOWN_AWS = 'A seat may be taken; `dnf tuxcare register --aws` asks for i
 OTHER_KEY = ('An earlier registration, of {}, was not answered and had another key, or none: '
              'its seat may be taken; the vendor can free it.')
 COPY = 'This host is a copy of {0} (its machine-id is another one): this would give the seat of {0} back. Go on?'
-COPY_REMEDY = 'Run `dnf tuxcare unregister --local`, which leaves that seat alone.'
+COPY_REMEDY = 'With --local (`dnf tuxcare unregister --local`) that seat is left alone.'
 COPIED = 'This host is a copy: it bears the registration of {}.'
-COPIED_REMEDY = 'Run `dnf tuxcare unregister --local`, and register it by its own; where it is no copy, register --replace.'
+COPIED_REMEDY = ('Run `dnf tuxcare unregister --local`, and register it by its own; where it is no copy, run '
+                 '`dnf tuxcare register --replace` at a terminal.')
+SEAT_OF_ORIGINAL = 'The seat stays with {}.'
 RENAMED = 'This host is registered as {}, and its name is {}.'
 RENAMED_REMEDY = 'Run `dnf tuxcare register --replace`; where it is a copy, `dnf tuxcare unregister --local`, and register it.'
 SEALED = 'This image is sealed: it registers at its first boot, and installs nothing before.'
@@ -45,8 +47,9 @@ SEALED_WITH_IDENTITY = ('The image has a machine-id, which all of its copies wou
                         'what else is to be one host\'s alone (ssh host keys) is for cloud-init or virt-sysprep.')
 FIPS_LEAVE = ('FIPS mode is left, and nothing holds the validated packages any more: the next `dnf upgrade` replaces them by '
               'newer builds. Go on?')
-FIPS_LEFT = 'FIPS mode is off from the next boot; boot loader and crypto policy are as before it.'
-FIPS_PACKAGES_STAY = 'The validated packages stay; `dnf tuxcare fips disable --packages` takes them back.'
+FIPS_LEFT = 'FIPS mode is off from the next boot; boot loader and crypto policy are as before it. A reboot is due.'
+FIPS_IS_OFF = 'FIPS mode is off; boot loader and crypto policy are as before it.'
+FIPS_PACKAGES_STAY = 'The validated packages stay; `dnf tuxcare fips disable --packages` puts the community\'s in their place.'
 FIPS_PACKAGES_BACK = '{number} packages of the validated set were put back to the community\'s builds, or removed.'
 FIPS_PACKAGES = '{number} packages of the validated set are replaced by the operating system\'s newest. Go on?'
 FIPS_LEFT_FIRST = ('A kernel of TuxCare\'s is running, or is the only one, and cannot be removed. First {kernel} becomes the '

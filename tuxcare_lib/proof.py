@@ -77,7 +77,8 @@ class Entry(NamedTuple):
 class Evidence(NamedTuple):
     """What was found. `parts` by the module's name; `applied` is the crypto policy in effect; `entered`: by `fips enable`.
 
-    `wanted` is None where there is no set for this host, `providers` where openssl could not be asked.
+    `wanted` is None where there is no set for this host, `providers` where openssl could not be asked. `leaving` is the command
+    that is taking the host out of the mode, if one is.
     """
 
     wanted: Optional[PackageSet]
@@ -87,6 +88,7 @@ class Evidence(NamedTuple):
     entries: Tuple[Entry, ...] = ()
     providers: Optional[Tuple[Provider, ...]] = None
     entered: bool = False
+    leaving: str = ''
     not_checked: Tuple[str, ...] = ()
 
     @property
@@ -126,6 +128,8 @@ class Proof(NamedTuple):
 def judge(evidence: Evidence) -> Proof:
     """The verdict over all that was found."""
     modules = _modules(evidence)
+    if evidence.leaving:
+        return Proof(PENDING, (_leaving(evidence),), modules)
     if evidence.is_off:
         return _off(evidence, modules)
     if evidence.wanted is None:
@@ -140,6 +144,14 @@ def judge(evidence: Evidence) -> Proof:
         return Proof(PENDING, tuple(due), modules)
     states = {module.state for module in modules} | {_running(evidence, modules)}
     return Proof(COMPLIANT if COMPLIANT in states else VALIDATED, (), modules)
+
+
+def _leaving(evidence: Evidence) -> Reason:
+    """A host on its way out of FIPS mode: nothing is to be mended."""
+    if not evidence.entered:
+        return Reason('leaving', 'FIPS mode is off from the next boot.', 'Reboot.')
+    return Reason('leaving', 'FIPS mode is being left.', '{}un `{}` again.'.format(
+        'Reboot, then r' if evidence.boot.mode_on else 'R', evidence.leaving))
 
 
 def _off(evidence: Evidence, modules: Tuple[Module, ...]) -> Proof:

@@ -43,6 +43,11 @@ def publish(service: Service, universe: Universe, folder: Path, *builds: Tuple[s
     service.mount("/tuxcare/9.2/%s/" % folder.name, folder)
 
 
+def publish_older_kernel(folder: Path) -> None:
+    for package, _ in Build("tuxcare/9.2/esu", "kernel", RELEASE % 5, "x86_64").packages():
+        rpms.build(package, folder, {})
+
+
 def enable(host: Host, service: Service, name: str) -> None:
     text = "[%s]\nname=%s\nbaseurl=%s/tuxcare/9.2/%s/\ngpgcheck=0\nsslcacert=%s\n" % (
         name, name, service.url, name, service.ca_file)
@@ -59,6 +64,8 @@ def trees(servers: Service, universe: Universe, tmp_path_factory: pytest.TempPat
     kernel = ("installonlypkg(kernel)", "kernel = 9")
     universe.build_rpm(odd, "kernel-rt-core", "5.14.0-284.30.1.rt14.315.el9_2", vendor="AlmaLinux", provides=kernel)
     universe.build_rpm(odd, "kernel-uek-core", "5.15.0-200.el9uek", vendor="Oracle America", provides=kernel)
+    universe.build_rpm(odd, "kernel-ml-core", "6.9.1-1.el9.elrepo", vendor="Example", provides=("installonlypkg(kernel-ml)",))
+    publish_older_kernel(odd)
     universe.build_rpm(odd, "openssl-ng", "9-1.el9", vendor="AlmaLinux", obsoletes=("openssl < 9",), provides=("openssl = 9",))
     universe.build_rpm(odd, "gnutls", "3.7.5-1.el9_2.tuxcare.1", vendor="TuxCare")
     universe.index(odd)
@@ -102,6 +109,11 @@ ATTEMPTS: Dict[str, Tuple[Words, ...]] = {
     "remove all of the vendor's kernel": (["remove", "kernel*tuxcare*"],),
     "remove all of the vendor's, unprotected": (["remove", "kernel*tuxcare*", "--setopt=protected_packages=",
                                                  "--setopt=protect_running_kernel=0"],),
+    "kernel-ml": (["install", "kernel-ml-core"],),
+    "an older FIPS kernel": (["install", "kernel-core-5.14.0-284.11.1.el9_2.tuxcare.5"],),
+    "remove the validated kernel's modules": (["remove", "kernel-modules-" + VALIDATED],),
+    "remove what sets the mode": (["remove", "crypto-policies-scripts"],),
+    "remove the boot loader's program": (["remove", "grubby"],),
     "remove a module": (["remove", "openssl"],),
     "remove a module, unprotected": (["remove", "nss-sysinit", "gnutls", "--setopt=protected_packages="],),
     "remove every other kernel": (["remove", "kernel-core-5.14.0-284.11.1.el9_2", "kernel-core-5.14.0-284.30.1.el9_2"],),
@@ -154,7 +166,7 @@ def test_the_guard_refuses_and_not_dnf_alone(held: Host) -> None:
     before = set_of(held)
     done = subprocess.run(["/usr/bin/python3", "-c", script, str(held.root), plugins], stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, universal_newlines=True, env=held._env(None, None))
-    assert "out of FIPS mode: it would take the place of gnutls-3.7.6-23.el9_2.tuxcare.3.x86_64" in done.stderr, done.stderr
+    assert "held in FIPS mode: it would take the place of gnutls-3.7.6-23.el9_2.tuxcare.3.x86_64" in done.stderr, done.stderr
     assert set_of(held) == before
 
 
@@ -176,6 +188,9 @@ def test_three_later_kernels_of_the_vendor(in_fips: Host, service: Service, tree
     assert told.returncode == 0 and "compliant" in told.stdout
     is_done(in_fips.dnf("tuxcare", "fips", "enable"))
     assert boots(in_fips) == LATER[-1] + ".x86_64"
+    in_fips.reboot(VALIDATED)  # the one that is the default goes: another FIPS kernel is, and not the community's
+    is_done(in_fips.dnf("-y", "remove", "kernel-core-" + LATER[-1]))
+    assert in_fips.reboot().fips_enabled and is_fips_build(boots(in_fips).rpartition(".")[0])
 
 
 def test_strict(in_fips: Host) -> None:  # noqa: F811
@@ -187,9 +202,9 @@ def test_strict(in_fips: Host) -> None:  # noqa: F811
     assert "openssl-1:3.0.7-20.el9_2.tuxcare.1.x86_64" in in_fips.installed()
     told = in_fips.dnf("tuxcare", "fips", "status")
     assert told.returncode == 0 and "validated" in told.stdout and "compliant" not in told.stdout
-    is_done(in_fips.dnf("-y", "tuxcare", "fips", "enable"))
+    assert "held strictly" in is_done(in_fips.dnf("-y", "tuxcare", "fips", "enable"))  # once strict it stays so
     is_done(in_fips.dnf("-y", "upgrade"))
-    assert "openssl-1:3.0.7-20.el9_2.tuxcare.2.x86_64" in in_fips.installed()
+    assert "openssl-1:3.0.7-20.el9_2.tuxcare.1.x86_64" in in_fips.installed()
 
 
 def test_without_plugins_the_files_hold_it(in_fips: Host) -> None:  # noqa: F811

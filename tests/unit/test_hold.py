@@ -36,6 +36,8 @@ def test_what_keeps_to_fips(build: Tuple[str, str], usual: bool, strict: bool) -
     (package('less', COMMUNITY), [package('less', COMMUNITY)], None),
     (package('kernel-core', STOCK, KERNEL), [], 'a kernel'), (package('kernel-rt-core', STOCK, KERNEL), [], 'a kernel'),
     (package('kernel-uek-core', LATER, KERNEL + ' = 1'), [], 'a kernel'),
+    (package('kernel-ml-core', LATER, 'installonlypkg(kernel-ml)'), [], 'a kernel'),
+    (package('driver', LATER, 'installonlypkg(kernel-module)'), [], None),
     (package('kernel-core', LATER_KERNEL, KERNEL), [], None),
 ])
 def test_what_may_come_in(coming: Package, replaced: List[Package], word: Optional[str]) -> None:
@@ -49,8 +51,9 @@ V, S, LATE = (package('kernel-core', build) for build in (FIPS_KERNEL, STOCK, LA
 @pytest.mark.parametrize('going, left, word', [
     (package('gnutls', VALIDATED), [V, S], 'nothing'), (package('gnutls', COMMUNITY), [V, S], None),
     (package('gnutls-devel', VALIDATED), [V, S], None), (package('less', VALIDATED), [V, S], None),
-    (V, [S], 'no validated'), (V, [S, LATE], 'no validated'), (S, [V], 'no second'), (S, [V, LATE], None), (LATE, [V, S], None),
-    (package('kernel-modules', FIPS_KERNEL), [S], 'no validated'),
+    (V, [S], 'validated kernel'), (V, [S, LATE], 'validated kernel'), (S, [V], 'no second'), (S, [V, LATE], None),
+    (LATE, [V, S], None), (package('kernel-modules', FIPS_KERNEL), [V, S], 'validated kernel'),
+    (package('grubby', COMMUNITY), [V, S], 'left'),
 ])
 def test_what_may_go(going: Package, left: List[Package], word: Optional[str]) -> None:
     reason = Hold(DOCUMENT, False).going(going, left)

@@ -6,9 +6,9 @@ Made before rpm starts, with all it will need imported: the transaction may be r
 
 import contextlib
 import logging
-from typing import Any, Dict, Set, Tuple
+from typing import Any, Dict, List, Set, Tuple
 
-from tuxcare_lib import boot, configuration, facts as gathering, fips, journal, lock, planner
+from tuxcare_lib import boot, configuration, facts as gathering, fips, journal, lock, messages, planner
 from tuxcare_lib.adapter.guard import Guard
 from tuxcare_lib.errors import CommandError, FileSystemError
 from tuxcare_lib.host import FIPS_STATE, REPOSITORY_FOLDERS, Facts, Registration
@@ -28,7 +28,7 @@ class Aftermath:
         self._architecture = base.conf.basearch
         self._before = self._repository_files()
         self._holds_fips = guard.hold is not None and not guard.is_lifted
-        self._boot = boot.read(self._root) if self._holds_fips and guard.brings_kernel(base) else None
+        self._boot = boot.read(self._root) if self._holds_fips else None
 
     def _repository_files(self) -> Dict[str, Tuple[Any, ...]]:
         """Each repository file with what changes when rpm writes it."""
@@ -43,10 +43,10 @@ class Aftermath:
 
     def finish(self) -> None:
         """Keep the next boot in FIPS mode; heal and follow, in one journaled change."""
+        if self._boot is not None:
+            self._keep_fips(self._boot)
         if journal.is_open(self._root):
             return  # an operation of before that was cut off: `recover` comes first
-        if self._boot is not None and fips.will_be_on(self._boot):
-            self._keep_fips(self._boot)
         if self._holds_fips:
             self._remind()
         after = self._repository_files()
@@ -61,17 +61,25 @@ class Aftermath:
                 self._change(facts, facts.registration, written, gone)
 
     def _keep_fips(self, before: Boot) -> None:
-        """A later kernel that became the default starts in FIPS mode, too; else the one before stays the default."""
+        """The next boot stays in FIPS mode: a later kernel starts in it, too, and where one went another FIPS kernel does."""
         now = boot.read(self._root)
-        if fips.will_be_on(now):
+        if now == before and self._is_kept(now):
             return
-        words = ' '.join(word for word in before.arguments.split() if word.startswith(('fips=', 'boot=')))
         with contextlib.suppress(CommandError):
-            boot.run(self._root, [('grubby', '--update-kernel=' + now.default_kernel, '--args=' + words)], logger.debug)
-        if not fips.will_be_on(boot.read(self._root)):
-            boot.run(self._root, [('grubby', '--set-default=' + before.default_kernel)], logger.debug)
-            logger.warning('tuxcare: %s would not start in FIPS mode; %s stays the default.', now.default_kernel,
-                           before.default_kernel)
+            if self._is_kept(before) and not self._is_kept(now):
+                boot.run(self._root, fips.kept(now, before, self._kernels()), logger.debug)
+        now = boot.read(self._root)
+        if not self._is_kept(now) and (self._is_kept(before) or boot.is_in_fips_mode(self._root)):
+            logger.warning('tuxcare: the next boot, of %s, is not in FIPS mode. %s', now.default_kernel, messages.ENABLE_HINT)
+
+    @staticmethod
+    def _is_kept(state: Boot) -> bool:
+        return fips.will_be_on(state) and fips.is_fips_image(state.default_kernel)
+
+    def _kernels(self) -> List[str]:
+        """The images of FIPS kernels, by name."""
+        paths = ['/boot/' + name for name in self._root.names('/boot') if name.startswith('vmlinuz-')]
+        return [path for path in paths if fips.is_fips_image(path)]
 
     def _remind(self) -> None:
         """That a reboot is due, once."""

@@ -221,11 +221,6 @@ class Guard:
             if self.hold is not None and not self.is_lifted:
                 self._check_hold(base, what, true.package.nevra)
 
-    @staticmethod
-    def brings_kernel(base: 'dnf.Base') -> bool:
-        """Whether a plan has a kernel that can be started."""
-        return any(package.name == 'kernel-core' for package in _planned(base)[0])
-
     def _check_hold(self, base: 'dnf.Base', what: 'Any', nevra: str) -> None:
         from tuxcare_lib.adapter import hold
         lost = hold.coming(base, self.hold, what)

@@ -67,8 +67,12 @@ def coming(base: 'dnf.Base', hold: Hold, what: 'Any') -> 'Optional[str]':
 
 def _older(base: 'dnf.Base', hold: Hold, package: 'Any') -> 'Optional[str]':
     """A FIPS build of before the validated one is none that anybody has proved."""
-    if hold.is_validated(package) or package.name not in hold.names or package.name.startswith('kernel'):
+    if hold.is_validated(package) or package.name not in hold.names:
         return None
+    if package.name.startswith('kernel'):  # several of them are installed: the validated one counts
+        kernels = _all(base).installed().filter(name=package.name, arch=package.arch)
+        newer = [other for other in kernels if hold.is_validated(other) and other > package]
+        return 'it is older than {}'.format(newer[0]) if newer else None
     newer = [other for other in _all(base).installed().filter(name=package.name, arch=package.arch) if other > package]
     return 'it is older than {}'.format(newer[0]) if newer and hold.accepts(newer[0]) else None
 

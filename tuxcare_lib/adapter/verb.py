@@ -233,7 +233,7 @@ class DnfVerb:
         if prepared.needs_kernel:  # first, so that there is one to boot when the mode is left
             Operation(context, verb, (), planned).carry_out(transaction)
             prepared, transaction = prepare(context), Transaction(self._cli)
-        Operation(context, verb, uninstall.changes(context, prepared), uninstall.work(prepared, transaction.work()),
+        Operation(context, verb, uninstall.changes(context, prepared, verb), uninstall.work(prepared, transaction.work()),
                   lambda: boot.restore(context.root, prepared.target, context.console.say)).carry_out(transaction)
         return prepared, planned
 

@@ -131,7 +131,7 @@ def _settle(context: Context, found: Open, told: Callable[[str], None]) -> None:
         _finish_unregistering(context, found.verb, found.before, told)
     elif found.work.is_done and found.work.kernel:
         _finish_entering(context, found, told)
-    elif found.work.is_done:
+    elif found.work.is_done and (found.work.install or found.work.erase):
         journal.commit(context.root)
         told('`{0}` was cut off after its packages, which stay; run `{0}` again for the rest.'.format(found.verb))
     elif packages_have_begun(context.root, found.work):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`dnf tuxcare status --check`: everything that holds the host, one by one; a line and a remedy for what is not right."""
 
+import os
 from typing import Dict, List, NamedTuple, Optional
 
 from tuxcare_lib import facts as gathering
@@ -52,7 +53,9 @@ def _report(findings: List[Finding]) -> Report:
 
 def refusals(context: Context, facts: Facts) -> List[Finding]:
     """What the guard refuses transactions for."""
-    return _record(context, facts) + (_token(context, facts, facts.registration) if facts.registration else [])
+    if facts.registration is None or os.geteuid() != 0:  # an ordinary user cannot read the token
+        return _record(context, facts)
+    return _record(context, facts) + _token(context, facts, facts.registration)
 
 
 def _record(context: Context, facts: Facts) -> List[Finding]:
@@ -92,8 +95,8 @@ def _fips(context: Context, facts: Facts) -> List[Finding]:
     findings = [Finding('fips', reason.text, reason.remedy) for reason in proof.judge(found).reasons]
     loose = [change.path for change in planner.hold_changes(facts, context.catalogue, context.settings, wanted)
              if change.path.endswith('.repo')]
-    return findings + [Finding('fips-hold', '{} does not hold the validated packages.'.format(path), messages.ENABLE_HINT)
-                       for path in loose]
+    return findings + ([Finding('fips-hold', 'The validated packages are not held by {}.'.format(', '.join(loose)),
+                                messages.ENABLE_HINT)] if loose else [])
 
 
 def _identity(context: Context, facts: Facts, record: Registration) -> List[Finding]:

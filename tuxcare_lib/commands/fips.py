@@ -43,6 +43,7 @@ class Prepared(NamedTuple):
     image: str
     arguments: str
     changes: Tuple[Change, ...]
+    is_strict: bool
 
     @property
     def commands(self) -> Tuple[Tuple[str, ...], ...]:
@@ -66,7 +67,9 @@ def prepare(context: Context) -> Prepared:
     facts = gathering.gather(context.root, context.architecture)
     intact(facts)
     wanted = fips.package_set(facts, context.catalogue)
-    strict = context.options.flag('strict')
+    image_of_hold = facts.images[FIPS_STATE]
+    # Once strict it stays so until the mode is left: a remedy that names no option must not loosen it.
+    strict = context.options.flag('strict') or fips.has(image_of_hold.data if image_of_hold else None, 'strict')
     names = [name for nevr in (wanted.kernel,) + wanted.modules for name in (fips.name_of(nevr), fips.name_of(nevr) + '-libs')]
     found = rpmdb.installed(context.root, list(dict.fromkeys(names + list(_FOLLOWERS + _TOOLS))))
     specs = fips.specs(wanted, {(package.name, package.architecture) for package in found})
@@ -77,7 +80,7 @@ def prepare(context: Context) -> Prepared:
         facts, state, wanted, specs, missing, _along(wanted, found),
         tuple(package.nevra for package in found
               if package.name == 'kernel' and not fips.is_vendors_build(package.vendor, package.release)),
-        image, fips.arguments_for(image, *boot_device(context.root)), tuple(_changes(context, facts, wanted, state, strict)))
+        image, fips.arguments_for(image, *boot_device(context.root)), tuple(_changes(context, facts, wanted, state, strict)), strict)
 
 
 def _along(wanted: PackageSet, found: Sequence['rpmdb.Package']) -> Tuple[str, ...]:
@@ -142,7 +145,8 @@ def work(prepared: Prepared, planned: Work) -> Work:
 def report(context: Context, prepared: Prepared, done: Sequence[Tuple[str, ...]], found: Sequence[Check]) -> Report:
     """What was done: `done` are the programs that were run."""
     state = boot.read(context.root)
-    lines = ['The FIPS-validated packages are installed ({}).'.format(len(prepared.specs))]
+    lines = ['The packages of the validated set are installed ({}{}).'.format(
+        len(prepared.specs), ', held strictly' if prepared.is_strict else '')]
     pending = not (state.mode_on and prepared.image.endswith('-' + state.running_kernel))
     if pending:
         lines.append(messages.REBOOT.format(kernel=prepared.image))

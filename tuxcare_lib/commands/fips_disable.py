@@ -52,12 +52,14 @@ def question(prepared: Prepared) -> str:
 def is_done(context: Context, prepared: Prepared) -> bool:
     """Whether nothing is left to do, or nothing before a reboot."""
     return not prepared.commands and not prepared.needs_packages and (
-        prepared.must_reboot or not uninstall.changes(context, prepared))
+        prepared.must_reboot or not uninstall.changes(context, prepared, VERB))
 
 
 def done_already(prepared: Prepared) -> Report:
     """Nothing is left to do, or nothing before a reboot."""
-    return Report((messages.FIPS_LEFT_AGAIN if prepared.must_reboot else messages.NOTHING_TO_DO,), {
+    left = messages.FIPS_LEFT if prepared.now.mode_on else messages.NOTHING_TO_DO
+    words = messages.FIPS_LEFT_AGAIN if prepared.must_reboot else left
+    return Report((words,), {
         'command': 'fips disable', 'exit_status': 0, 'changed': False, 'installed': [], 'erased': [],
         'reboot': prepared.must_reboot})
 
@@ -65,14 +67,15 @@ def done_already(prepared: Prepared) -> Report:
 def dry_run(context: Context, prepared: Prepared, transaction: Sequence[str]) -> Report:
     """The plan; `transaction` has the packages as dnf resolved them."""
     return plan_report('fips disable', Plan(
-        (), tuple(uninstall.changes(context, prepared)), tuple(transaction), prepared.commands,
+        (), tuple(uninstall.changes(context, prepared, VERB)), tuple(transaction), prepared.commands,
         (messages.FIPS_LEFT_AGAIN,) if prepared.is_first_stage else ()))
 
 
 def finish(context: Context, prepared: Prepared, planned: Work, facts: Facts) -> Report:
     """What was done; `facts` are those of before."""
     state = boot.read(context.root)
-    lines = [messages.FIPS_LEFT_AGAIN] if prepared.is_first_stage else [messages.FIPS_LEFT]
+    left = messages.FIPS_LEFT if state.mode_on else messages.FIPS_IS_OFF
+    lines = [messages.FIPS_LEFT_AGAIN if prepared.is_first_stage else left]
     if planned.install or planned.erase:
         lines.append('' if prepared.is_first_stage else messages.FIPS_PACKAGES_BACK.format(number=len(prepared.packages)))
     elif not prepared.is_first_stage and facts.is_registered:

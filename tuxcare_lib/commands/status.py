@@ -93,7 +93,7 @@ def _fips_mode(facts: Facts, found: Evidence, judged: Proof) -> str:
         return 'unknown'
     if fips.will_be_on(state):
         return 'pending'
-    return 'off' if facts.registration is not None and found.wanted is not None else 'not available'
+    return 'off' if found.wanted is not None else 'not available'
 
 
 def _next(context: Context, facts: Facts, repositories: List[Repository], mode: Fips,

@@ -121,9 +121,15 @@ def community_repositories(context: Context, prepared: Prepared) -> List[str]:
             if repofile.is_enabled(section) and section.name not in own]
 
 
-def changes(context: Context, prepared: Prepared) -> List[Change]:
+def changes(context: Context, prepared: Prepared, verb: str = UNINSTALL) -> List[Change]:
     """The files that go with the packages: what was kept of the boot before FIPS mode, once nothing of it is needed."""
-    return [] if prepared.is_first_stage else released(context, prepared.facts)
+    if not prepared.is_first_stage:
+        return released(context, prepared.facts)
+    image = prepared.facts.images[FIPS_STATE]
+    before = fips.remembered(image.data if image else None)
+    if image is None or before is None or fips.leaving(image.data):
+        return []
+    return [Change(FIPS_STATE, image, fips.render(before, fips.has(image.data, 'strict'), True, verb))]
 
 
 def released(context: Context, facts: Facts) -> List[Change]:

@@ -66,6 +66,8 @@ def _unregister(context: Context, told: List[str], verb: str) -> Report:
     journal.apply(context.root, verb, changes, finish, forward=True)
     remove_own_folder(context, record)
     seat = messages.SEAT_TAKEN if local else messages.SEAT_RETURNED
+    if local and facts.is_a_copy and record is not None:
+        seat = messages.SEAT_OF_ORIGINAL.format(record.host_name)
     drift = messages.DRIFT.format(record.pin if record else 'its minor release')
     return Report((messages.DEREGISTERED, seat, drift) + tuple(notes), {
         'command': 'unregister', 'exit_status': 0, 'changed': True, 'registered': False, 'seat_returned': not local,
