@@ -85,9 +85,9 @@ def clean(text: object) -> str:
 
 def summary(document: Dict[str, Any]) -> List[Tuple[str, str]]:
     """The document as rows for a terminal."""
-    reasons = ['{text} {remedy}'.format(**reason).strip() for reason in document['reasons']]
     rows = [('Host', '{} ({}), {}'.format(document['host'], document['system'], document['made_at'])),
-            ('Verdict', '\n'.join([document['verdict']] + reasons))]
+            ('Verdict', document['verdict'])]
+    rows += [('Reason', '{text} {remedy}'.format(**reason).strip()) for reason in document['reasons']]
     rows += [('This boot', document['verified'])] if document['verified'] else []
     rows += [(check['id'], '{} ({}) {}'.format(check['result'], check['title'].rstrip('.'), check['note']).strip())
              for check in document['checks']]

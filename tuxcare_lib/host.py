@@ -106,7 +106,7 @@ class Facts(NamedTuple):
     def is_a_copy(self) -> bool:
         """Whether the registration was made on another machine: this one was cloned from it."""
         made_on = self.registration.machine if self.registration else ''
-        return bool(made_on and self.machine and made_on != self.machine)
+        return bool(made_on) and made_on != self.machine  # none: a template made of a registered host
 
     @property
     def is_registered(self) -> bool:

@@ -222,8 +222,11 @@ def _host(url: str) -> str:
 
 
 def _redirect(request: Request, url: str, location: str) -> str:
-    target = urljoin(url, location)
-    old, new = urlsplit(url), urlsplit(target)
+    try:
+        target = urljoin(url, location)
+        old, new = urlsplit(url), urlsplit(target)
+    except ValueError:
+        raise ServiceError('{} redirects to what is no address.'.format(_host(url)), 'Check the address in the configuration.')
     if request.method != 'GET' or (old.scheme, old.netloc) != (new.scheme, new.netloc):
         raise ServiceError('{} redirects to {}://{}, which is refused.'.format(old.netloc, new.scheme, new.netloc),
                            'If that is the right address, put it into the configuration.')

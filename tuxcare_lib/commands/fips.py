@@ -80,7 +80,8 @@ def prepare(context: Context) -> Prepared:
         facts, state, wanted, specs, missing, _along(wanted, found),
         tuple(package.nevra for package in found
               if package.name == 'kernel' and not fips.is_vendors_build(package.vendor, package.release)),
-        image, fips.arguments_for(image, *boot_device(context.root)), tuple(_changes(context, facts, wanted, state, strict)), strict)
+        image, fips.arguments_for(image, *boot_device(context.root)),
+        tuple(_changes(context, facts, wanted, state, strict)), strict)
 
 
 def _along(wanted: PackageSet, found: Sequence['rpmdb.Package']) -> Tuple[str, ...]:
