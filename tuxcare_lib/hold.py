@@ -44,12 +44,12 @@ class Hold:
 
     def coming(self, package: 'Any', replaced: 'Iterable[Any]') -> 'Optional[str]':
         """Why a package may not come in; `replaced` are the installed ones whose place it would take."""
-        if self.accepts(package) and package.name in self.names:
-            return None
-        lost = next((other for other in replaced if self.accepts(other) and other.name in self.names), None)
+        keeps = self.accepts(package) and package.name in self.names
+        lost = next((other for other in replaced if self.accepts(other) and other.name in self.names
+                     and not (keeps and other.name == package.name)), None)
         if lost is not None:
             return 'it would take the place of {}'.format(lost)
-        if any(str(provided).startswith(_KERNELS) and not str(provided).startswith(_MODULES) for provided in package.provides):
+        if not keeps and any(_tells_a_kernel(str(provided)) for provided in package.provides):
             return 'it is a kernel, and no build for FIPS mode'
         return None
 
@@ -64,6 +64,10 @@ class Hold:
                 return 'it belongs to the validated kernel'
             return None if len(list(kernels)) > 1 else 'no second kernel would be left to start'
         return 'nothing would take its place' if self.accepts(package) else None
+
+
+def _tells_a_kernel(provided: str) -> bool:
+    return provided.startswith(_KERNELS) and not provided.startswith(_MODULES)
 
 
 def refusal(nevra: str, reason: str) -> str:

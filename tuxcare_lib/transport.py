@@ -154,6 +154,9 @@ class Transport:
 
 
 def _body(response: requests.Response, request: Request) -> bytes:
+    if ',' in response.headers.get('Content-Encoding', ''):  # unfolded at once, whatever the limit is
+        raise TransportError('{} packed its answer more than once.'.format(_host(request.url)),
+                             'Check the address in the configuration.')
     body = b''
     for chunk in response.iter_content(_CHUNK):
         body += chunk

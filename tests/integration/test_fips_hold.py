@@ -179,6 +179,10 @@ def test_other_updates_come_through(held: Host) -> None:
 def test_three_later_kernels_of_the_vendor(in_fips: Host, service: Service, trees: Path) -> None:  # noqa: F811
     """An ordinary upgrade takes them, never with an error; a validated kernel and another one stay, whichever runs."""
     enable(in_fips, service, "later")
+    before = set_of(in_fips)
+    alone = in_fips.dnf("-y", "install", "kernel-core-" + LATER[0], "--allowerasing", "--setopt=installonlypkgs=",
+                        "--setopt=protect_running_kernel=0")
+    assert alone.returncode == 1 and "held in FIPS mode" in alone.stderr and set_of(in_fips) == before
     for number, evr in enumerate(LATER):
         is_done(in_fips.dnf("-y", "upgrade", "--exclude=" + ",".join("kernel*-%s" % other for other in LATER[number + 1:])))
         kernels = {nevra for nevra in in_fips.installed() if nevra.startswith("kernel-core-")}

@@ -33,6 +33,7 @@ def test_what_keeps_to_fips(build: Tuple[str, str], usual: bool, strict: bool) -
     (package('gnutls', LATER), [package('gnutls', VALIDATED)], None),
     (package('gnutls', COMMUNITY), [package('gnutls', COMMUNITY)], None),
     (package('gnutls-ng', ('9', '1.tuxcare.1')), [package('gnutls', VALIDATED)], 'place of'),
+    (package('gnutls', LATER), [package('gnutls', VALIDATED), package('nettle', ('3.8', '3.el9_2.tuxcare.1'))], 'place of'),
     (package('less', COMMUNITY), [package('less', COMMUNITY)], None),
     (package('kernel-core', STOCK, KERNEL), [], 'a kernel'), (package('kernel-rt-core', STOCK, KERNEL), [], 'a kernel'),
     (package('kernel-uek-core', LATER, KERNEL + ' = 1'), [], 'a kernel'),

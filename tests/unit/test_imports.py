@@ -38,7 +38,7 @@ WORLD = {'os', 'io', 'subprocess', 'socket', 'requests', 'dnf', 'rpm', 'gnupg', 
          'time', 'datetime', 'random', 'platform', 'libdnf', 'hawkey', 'glob', 'logging'}
 # Who may import a package that costs time, or that ties the library to a platform.
 ONLY_IN = {'requests': {'transport'}, 'rpm': {'rpmdb'}, 'gnupg': {'keyring'}, 'subprocess': {'executor'},
-           'dnf': {'adapter.guard', 'adapter.verb', 'adapter.packages', 'adapter.cache', 'plugin', 'sentinel'},
+           'dnf': {'adapter.guard', 'adapter.hold', 'adapter.verb', 'adapter.packages', 'adapter.cache', 'plugin', 'sentinel'},
            'libdnf': {'plugin', 'adapter.guard', 'adapter.verb', 'adapter.packages'},
            'hawkey': {'adapter.guard', 'adapter.sight', 'adapter.hold'}, 'tempfile': {'keyring'}, 'socket': set()}
 # A key file that the user names, dnf's own configuration, a private keyring, /proc, standard output, and what the guard

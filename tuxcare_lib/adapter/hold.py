@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """FIPS mode held in dnf: what would end it is out of sight, and refused in a plan. Imported on a host in FIPS mode alone."""
 
+import dnf.transaction
 import hawkey
 
 from tuxcare_lib.hold import KERNEL, Hold, refusal
@@ -46,15 +47,23 @@ def lost_by(base: 'dnf.Base', hold: Hold, packages: 'List[Any]', removed: 'List[
         reason = coming(base, hold, package) or _older(base, hold, package)
         if reason:
             return '{} from {}'.format(package, package.reponame), reason
-    if not removed:
+    gone = removed + _replaced_kernels(base)
+    if not gone:
         return None
-    kernels = [kernel for kernel in _all(base).installed().filter(name=_IMAGES) if kernel not in removed]
+    kernels = [kernel for kernel in _all(base).installed().filter(name=_IMAGES) if kernel not in gone]
     kernels += [package for package in packages if package.name == _IMAGES]
-    for package in removed:
+    for package in gone:
         reason = hold.going(package, kernels)
         if reason:
             return 'Removing {}'.format(package), reason
     return None
+
+
+def _replaced_kernels(base: 'dnf.Base') -> 'List[Any]':
+    """Kernels that a plan upgrades away: an option can take from dnf what tells it to keep several."""
+    actions = dnf.transaction
+    ends = (actions.PKG_UPGRADED, actions.PKG_DOWNGRADED, actions.PKG_OBSOLETED)
+    return [item.pkg for item in base.transaction or () if item.action in ends and item.pkg.name.startswith('kernel')]
 
 
 def coming(base: 'dnf.Base', hold: Hold, what: 'Any') -> 'Optional[str]':
