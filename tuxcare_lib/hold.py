@@ -24,7 +24,7 @@ def is_fips_build(release: str) -> bool:
 
 
 class Hold:
-    """One host's: `names` of the packages that the set's sources make, `validated` as VERSION-RELEASE.
+    """One host's: `names` of the packages that the set's sources make, `validated` as EPOCH:VERSION-RELEASE.
 
     `strict`: the validated builds alone; else the vendor's later FIPS builds as well.
     """
@@ -36,7 +36,7 @@ class Hold:
 
     def is_validated(self, package: 'Any') -> bool:
         """Whether a build is one of the set itself."""
-        return '{}-{}'.format(package.version, package.release) in self._validated
+        return '{}:{}-{}'.format(package.epoch, package.version, package.release) in self._validated
 
     def accepts(self, package: 'Any') -> bool:
         """Whether a build keeps to FIPS, as far as its name tells."""

@@ -216,8 +216,9 @@ class Package:
     """What decides of a package; dependencies are texts (`openssl < 2`). dnf's own packages will do, too."""
 
     def __init__(self, name: str, version: str, release: str, vendor: 'Optional[str]', obsoletes: 'Iterable[str]' = (),
-                 provides: 'Iterable[str]' = (), conflicts: 'Iterable[str]' = ()) -> None:
+                 provides: 'Iterable[str]' = (), conflicts: 'Iterable[str]' = (), epoch: int = 0) -> None:
         self.name = name
+        self.epoch = epoch
         self.version = version
         self.release = release
         self.vendor = vendor

@@ -33,17 +33,18 @@ def make(catalogue: Catalogue, settings: Settings) -> Dict[str, Any]:
             str(release) for release in entry.moves if not _has_esu(catalogue, entry.family, release)]
             for entry in catalogue.releases if 'esu' in entry.products},
         'fips': {'{} {} {}'.format(found.family, found.release, found.architecture): {
-            'names': list(found.holds), 'validated': [_without_epoch(nevr) for nevr in (found.kernel,) + found.modules]}
+            'names': list(found.holds), 'validated': [_evr(nevr) for nevr in (found.kernel,) + found.modules]}
             for found in catalogue.package_sets},
         'trusted_url': list(settings.trusted_url),
         'allow': list(settings.allow),
     }
 
 
-def _without_epoch(nevr: str) -> str:
-    """VERSION-RELEASE of NAME-[EPOCH:]VERSION-RELEASE."""
+def _evr(nevr: str) -> str:
+    """EPOCH:VERSION-RELEASE of NAME-[EPOCH:]VERSION-RELEASE."""
     _, version, release = nevr.rsplit('-', 2)
-    return '{}-{}'.format(version.rpartition(':')[2], release)
+    epoch, _, version = version.rpartition(':')
+    return '{}:{}-{}'.format(epoch or 0, version, release)
 
 
 def _has_esu(catalogue: Catalogue, family: str, release: Release) -> bool:

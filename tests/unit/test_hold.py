@@ -59,3 +59,9 @@ V, S, LATE = (package('kernel-core', build) for build in (FIPS_KERNEL, STOCK, LA
 def test_what_may_go(going: Package, left: List[Package], word: Optional[str]) -> None:
     reason = Hold(DOCUMENT, False).going(going, left)
     assert (word in (reason or '')) if word else reason is None
+
+
+def test_another_epoch_is_another_build() -> None:
+    other = package('gnutls', VALIDATED)
+    other.epoch = 9
+    assert Hold(DOCUMENT, True).accepts(package('gnutls', VALIDATED)) and not Hold(DOCUMENT, True).accepts(other)

@@ -211,7 +211,7 @@ class Guard:
             true = rpmdb.of_file(package.localPkg())
             same_name = rpmdb.installed(Root(base.conf.installroot), [true.package.name])
             what = pin.Package(true.package.name, true.package.version, true.package.release, true.package.vendor,
-                               true.obsoletes, true.provides, true.conflicts)
+                               true.obsoletes, true.provides, true.conflicts, true.package.epoch)
             reason = self._verdict(base, kinds[package.reponame], package.reponame, what, removed, [
                 pin.protector(other.name, other.vendor, what) for other in same_name])
             if true.package.nevra != str(package):
