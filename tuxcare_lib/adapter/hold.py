@@ -80,9 +80,9 @@ def _older(base: 'dnf.Base', hold: Hold, package: 'Any') -> 'Optional[str]':
         return None
     if package.name.startswith('kernel'):  # several of them are installed: the validated one counts
         kernels = _all(base).installed().filter(name=package.name, arch=package.arch)
-        newer = [other for other in kernels if hold.is_validated(other) and other > package]
+        newer = [other for other in kernels if hold.is_validated(other) and other.evr_cmp(package) > 0]
         return 'it is older than {}'.format(newer[0]) if newer else None
-    newer = [other for other in _all(base).installed().filter(name=package.name, arch=package.arch) if other > package]
+    newer = [other for other in _all(base).installed().filter(name=package.name) if other.evr_cmp(package) > 0]
     return 'it is older than {}'.format(newer[0]) if newer and hold.accepts(newer[0]) else None
 
 
