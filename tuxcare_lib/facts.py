@@ -37,8 +37,7 @@ def gather(root: Root, architecture: Optional[str] = None) -> Facts:
         architecture=architecture or platform.machine(), host_name=_host_name(root),
         repository_files=files, problems=problems, images=images, registration=record.registration, kept=record.kept,
         has_state_folder=root.kind(STATE_FOLDER) != '', damage=record.damage, survivor=record.survivor,
-        machine=_machine(root), is_on_aws=_is_on_aws(root),
-        free_names={path: root.free_name(path) for path in [file.path for file in files] + [MARKER, TUXCARE_REPO, SIGNING_KEY]})
+        machine=_machine(root), is_on_aws=_is_on_aws(root), free_names=_free_names(root, files))
 
 
 class _Record(NamedTuple):
@@ -134,6 +133,12 @@ def _is_on_aws(root: Root) -> bool:
     with contextlib.suppress(FileSystemError):
         uuid = (root.text('/sys/hypervisor/uuid') or '').strip().lower()
     return vendor == 'Amazon EC2' or uuid.startswith('ec2')
+
+
+def _free_names(root: Root, files: Tuple[RepositoryFile, ...]) -> Dict[str, str]:
+    """Where an edited file would be kept beside. For root, who alone keeps any."""
+    paths = [file.path for file in files] + [MARKER, TUXCARE_REPO, SIGNING_KEY]
+    return {path: root.free_name(path) for path in paths} if os.geteuid() == 0 else {}
 
 
 def _repository_files(root: Root) -> Tuple[Tuple[RepositoryFile, ...], Tuple[Problem, ...]]:

@@ -25,7 +25,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
 from tuxcare_lib import boot, fips, messages, pin
 from tuxcare_lib.errors import FileSystemError, RecoveryError, TuxcareError
 from tuxcare_lib.host import STATE_FOLDER, VARIABLES
-from tuxcare_lib.images import from_json, to_json
+from tuxcare_lib.images import as_set_since, from_json, to_json
 from tuxcare_lib.model import Change, Image, Work
 from tuxcare_lib.rootfs import Root
 
@@ -95,8 +95,7 @@ def begin(root: Root, verb: str, changes: Sequence[Change], imports: str = '', w
                 'arguments': work.arguments,
                 'boot': work.boot._asdict() if work.boot else None,
                 'files': [{'path': change.path, 'before': to_json(change.before), 'after': _digest(change.after),
-                           'metadata': _metadata(change.after)}
-                          for change in changes]}
+                           'metadata': to_json(change.after and change.after._replace(data=b''))} for change in changes]}
     with contextlib.ExitStack() as stack:
         stack.callback(_abandon, root, made)
         root.make_folder(_NEW, 0o700)
@@ -180,39 +179,45 @@ def undo(root: Root, say: Callable[[str], None] = lambda line: None) -> str:
 def _put_back(root: Root, entry: '_File', say: Callable[[str], None]) -> None:
     """One file's before-image, unless somebody else has been there since the kill: nobody's edit is lost (DESIGN 4, rule 5)."""
     now = root.image(entry.path)
-    if now == entry.before:
+    target = _target(entry, now)
+    if now == target:
         return
     if entry.path.endswith('.repo') and now is None and entry.after:
         say('{} was removed since; it stays so.'.format(entry.path))
         return
-    if now is not None and _digest(now) != entry.after and (entry.before is None or now.data != entry.before.data):
-        _keep_edit(root, entry.path, now, say)
-    put(root, entry.path, _with_metadata(entry, now))
+    if now is not None and _is_edited(entry, now):
+        say(_keep(root, entry.path, now))
+    put(root, entry.path, target)
 
 
-def _keep_edit(root: Root, path: str, now: Image, say: Callable[[str], None]) -> None:
-    """A saved copy of a variable would be one more variable to dnf, and of the token a second home: of those none is kept."""
-    if path.startswith((VARIABLES + '/', STATE_FOLDER + '/')):
-        say('{} was edited since; it is put right.'.format(path))
-        return
-    saved = root.free_name(path)
-    say('{} was edited since; the edited file is kept as {}.'.format(path, saved))
-    put(root, saved, now)
-
-
-def _with_metadata(entry: '_File', now: Optional[Image]) -> Optional[Image]:
-    """The before-image; with the mode, owner and attributes that somebody has set since, where they are not of our change."""
-    if now is None or entry.before is None or entry.metadata is None:
+def _target(entry: '_File', now: Optional[Image]) -> Optional[Image]:
+    """The before-image, with a mode, an owner and attributes that were set since."""
+    if now is None or entry.before is None or entry.metadata is None or _is_ours_alone(entry.path):
         return entry.before
-    if _metadata(now) in (entry.metadata, _metadata(entry.before)):
-        return entry.before
-    return entry.before._replace(mode=now.mode, uid=now.uid, gid=now.gid, xattrs=now.xattrs)
+    return as_set_since(entry.before, entry.metadata, now)
 
 
-def _metadata(image: Optional[Image]) -> Optional[List[Any]]:
-    if image is None:
-        return None
-    return [image.mode, image.uid, image.gid, [[name, pin.digest(value)] for name, value in image.xattrs]]
+def _is_edited(entry: '_File', now: Image) -> bool:
+    return _digest(now) != entry.after and (entry.before is None or now.data != entry.before.data)
+
+
+def _is_ours_alone(path: str) -> bool:
+    """A variable, the token, our record: a saved copy would be one more variable to dnf, or a second home of a secret."""
+    return path.startswith((VARIABLES + '/', STATE_FOLDER + '/'))
+
+
+def _keep(root: Root, path: str, edited: Image) -> str:
+    """Keep an edited file beside its place, if an undo that was killed has not done it yet; what there is to say."""
+    if _is_ours_alone(path):
+        return '{} was edited since; it is put right, and the edit is dropped.'.format(path)
+    folder = path.rpartition('/')[0]
+    there = ['{}/{}'.format(folder, name) for name in root.names(folder)]
+    name = next((name for name in there if name.startswith(path + '.rpmsave') and not root.is_link(name)
+                 and root.kind(name) == 'file' and root.image(name) == edited), '')
+    if not name:
+        name = root.free_name(path)
+        put(root, name, edited)
+    return '{} was edited since; the edited file is kept as {}.'.format(path, name)
 
 
 def _digest(image: Optional[Image]) -> str:
@@ -248,21 +253,34 @@ def _distrust(root: Root, fingerprint: str) -> None:
     rpmdb.remove_key(root, fingerprint)
 
 
+class _File(NamedTuple):
+    """`after` is the digest of what it becomes, `metadata` an image without its bytes; None in an older journal."""
+
+    path: str
+    before: Optional[Image]
+    after: str
+    metadata: Optional[Image]
+
+
 class Open(NamedTuple):
-    """An open operation. `forward`: its files are all changed, and it is to be finished. `before` has the images, by path."""
+    """An open operation. `forward`: its files are all changed, and it is to be finished."""
 
     verb: str
     forward: bool
-    before: Dict[str, Optional[Image]]
+    files: List[_File]
     work: Work
+
+    @property
+    def before(self) -> Dict[str, Optional[Image]]:
+        """The before-images, by path."""
+        return {entry.path: entry.before for entry in self.files}
 
 
 def opened(root: Root) -> Open:
     """The open operation. Raises RecoveryError where it cannot be read."""
     try:
         document = _document(root)
-        return Open(str(document['verb']), document['forward'] is True, {entry.path: entry.before for entry in _files(document)},
-                    _work(document))
+        return Open(str(document['verb']), document['forward'] is True, _files(document), _work(document))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise RecoveryError('The journal cannot be read: {}.'.format(error), 'Put {} back from a backup.'.format(_OPEN))
 
@@ -277,17 +295,11 @@ def sweep(root: Root) -> None:
 
 def pending(root: Root) -> List[Change]:
     """What `undo` would change, for a dry run. Raises RecoveryError where the journal cannot be read."""
-    found = [Change(path, root.image(path), image, secret=True) for path, image in reversed(list(opened(root).before.items()))]
+    found = [Change(entry.path, now, _target(entry, now), secret=True)
+             for entry, now in ((entry, root.image(entry.path)) for entry in reversed(opened(root).files))]
     return [change for change in found if change.before != change.after]
 
 
-class _File(NamedTuple):
-    path: str
-    before: Optional[Image]
-    after: str
-    metadata: Optional[List[Any]] = None
-
-
 def _files(document: Dict[str, Any]) -> List[_File]:
-    return [_File(str(entry['path']), from_json(entry['before']), str(entry['after']), entry.get('metadata'))
+    return [_File(str(entry['path']), from_json(entry['before']), str(entry['after']), from_json(entry.get('metadata')))
             for entry in document['files']]

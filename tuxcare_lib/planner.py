@@ -232,33 +232,37 @@ def recorded(facts: Facts, record: Registration, kept: Tuple[Kept, ...]) -> List
     return [change for change in changes if change.before != change.after]
 
 
-def release_changes(facts: Facts, catalogue: Catalogue, record: Registration, target: Release) -> List[Change]:
-    """The pin moved: the variable, the marker, our record."""
-    family = catalogue.families[record.family]
-    changes = [_rewritten(facts, places.RELEASEVER, '{}\n'.format(target).encode('ascii'))]
-    changes += marker_changes(facts, family, target)
-    changes = [change for change in changes if change.before != change.after]
-    return changes + recorded(facts, record._replace(pin=target), facts.kept)
-
-
-def marker_changes(facts: Facts, family: Family, release: Release) -> List[Change]:
-    """The marker of a release; one that somebody has edited is kept beside."""
+def release_changes(facts: Facts, catalogue: Catalogue, record: Registration,
+                    target: Release) -> Tuple[List[Change], List[str]]:
+    """The pin moved: the variable, the marker, our record; and notes. What is not ours in the marker is kept beside it."""
+    notes: List[str] = []
     now = facts.images[places.MARKER]
-    saved = [] if now is None or is_marker(now.data) else [Change(facts.free_names[places.MARKER], None, now)]
-    return saved + [_rewritten(facts, places.MARKER, marker(family, release))]
-
-
-def is_marker(data: bytes) -> bool:
-    """Whether a marker is as we write it, for whatever release."""
-    return bool(re.match(br'TuxCare Enterprise Support for [\w ]+ release [0-9.]+\n\Z', data))
+    changes = [_rewritten(facts, places.RELEASEVER, '{}\n'.format(target).encode('ascii'))]
+    if now is not None and is_edited_marker(now):
+        changes.append(kept_beside(facts, places.MARKER, now, notes))
+    changes.append(_rewritten(facts, places.MARKER, marker(catalogue.families[record.family], target)))
+    changes = [change for change in changes if change.before != change.after]
+    return changes + recorded(facts, record._replace(pin=target), facts.kept), notes
 
 
 def _rewritten(facts: Facts, path: str, data: bytes) -> Change:
-    """A file of ours with other bytes; mode and owner stay."""
+    """A file of ours with other bytes; a mode and an owner that somebody has set stay."""
     before = facts.images[path]
     if before is None:
-        return file_change(facts, path, data)
+        return Change(path, None, Image(data, 0o644))
     return Change(path, before, before if before.data == data else before._replace(data=data, mtime_ns=None))
+
+
+def is_edited_marker(image: Image) -> bool:
+    """Whether /etc/tuxcare-release holds anything but a line of ours, of whatever release."""
+    return not re.match(br'TuxCare Enterprise Support for [\w ]+ release [0-9.]+\n\Z', image.data)
+
+
+def kept_beside(facts: Facts, path: str, edited: Optional[Image], notes: List[str]) -> Change:
+    """An edited file that gives way, under a name beside it; the note says which."""
+    name = facts.free_names.get(path, path + '.rpmsave')
+    notes.append('{} had been edited; the edited file is kept as {}.'.format(path, name))
+    return Change(name, None, edited)
 
 
 def closes_esu(catalogue: Catalogue, family: str, release: Release, target: Release) -> bool:
@@ -280,7 +284,7 @@ def registration_changes(facts: Facts, catalogue: Catalogue, settings: Settings,
         file_change(facts, places.TOKEN, (outcome.token.secret + '\n').encode('ascii'), 0o600, secret=True),
         file_change(facts, places.MARKER, marker(host.family, host.pin)),
     ]
-    # What had our bytes before is recorded as well, and stays.
+    # One that is so already is kept as well: it was there before, and stays.
     kept = tuple(Kept(change.path, None if change.secret else change.before, change.after, change.secret)
                  for change in changes)
     changes = [change for change in changes if change.before != change.after]

@@ -261,6 +261,18 @@ def is_own_file(document: Document) -> bool:
     return any(line.startswith(OWN_HEAD) for line in _head(document))
 
 
+def added(document: Document) -> Set[str]:
+    """The options that stand in the document as added by us, each with the lines that its value goes on in."""
+    return {mark.partition('\n')[2] for mark in _marks_of(document.lines) if _is_added(mark.partition('\n')[0])}
+
+
+def with_vendors_address(document: Document, ours: Document) -> List[str]:
+    """Sections with a live address that needs a variable of the registration's, or at the host that `ours` shows the token."""
+    hosts = {_host(url) for section in ours.sections for url in urls_of(section) if TOKEN_VARIABLE in url}
+    return [section.name for section in document.sections
+            if any(_host(url) in hosts or re.search(r'\$\{?tuxcare_', url) for url in urls_of(section))]
+
+
 def changed_marks(ours: Document, now: Document) -> List[str]:
     """Sections in which our lines are not as in `ours`: edited, whatever the section is called now, or taken out of it.
 
@@ -290,8 +302,8 @@ def _marks(document: Document) -> List[Tuple[str, List[str]]]:
 
 
 def _marks_of(lines: Sequence[str]) -> List[str]:
-    return ['\n'.join(line.rstrip('\r\n') for line in part) for part in _parts(lines)
-            if _is_added(part[0]) or _is_removed(part[0])]
+    parts = (part for part in _parts(lines) if _is_added(part[0]) or _is_removed(part[0]))
+    return ['\n'.join(line.rstrip('\r\n') for line in part) for part in parts]
 
 
 def _is_added(line: str) -> bool:

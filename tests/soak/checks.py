@@ -11,7 +11,7 @@ from tests.sandbox.host import Host
 from tests.soak import probe
 from tests.soak.edits import EDITS
 from tests.soak.probe import PAST
-from tests.soak.shadow import Shadow
+from tests.soak.shadow import Shadow, kept_of
 from tests.soak.site import KEYS, Done, Patient
 from tests.soak.steps import UNREGISTER, Step
 
@@ -166,9 +166,9 @@ class Checker:
 
     def _strays(self) -> List[str]:
         names = {path.name for path in (self._root / "etc/dnf/vars").iterdir()} - _VARIABLES
-        known = {path.split("/")[-1] for path in self.shadow.now} | {"tuxcare.repo", "tuxcare.repo.rpmsave"}
+        known = {path.split("/")[-1] for path in self.shadow.now}
         found = {path.name for path in (self._root / "etc/yum.repos.d").iterdir()} - known
-        found = {name for name in found if "tuxcare" in name}
+        found = {name for name in found if "tuxcare" in name and kept_of(name) != "tuxcare.repo"}
         return ["a stray file: %s" % name for name in sorted(names | found)]
 
     # --- seats ------------------------------------------------------------------------------------------------------
@@ -221,7 +221,7 @@ class Checker:
         ours = [path for path in now.files
                 if "tuxcare" in path and not path.startswith("etc/dnf/plugins") and path != probe.STATE]
         if vendor_edited:
-            ours = [path for path in ours if not path.endswith("tuxcare.repo.rpmsave")]
+            ours = [path for path in ours if kept_of(path) == path]
         if fips:
             ours = [path for path in ours if path != probe.STATE + "/fips.json"]
         wrong = ["left behind: " + path for path in ours if path not in self.start.files]

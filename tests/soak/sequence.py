@@ -59,7 +59,7 @@ class _Run:
         return done, self._checker.after(step, done, before, decides)
 
     def _count(self, step: Step, done: Done) -> None:
-        if step.kind == "edit" and step.words[0].startswith("vendor file"):
+        if step.kind == "edit" and step.words[0].startswith(("vendor file", "marker")):
             self._vendor_edited = True
         self._fips = self._fips or step.verb == "fips" or "--fips" in step.words
         if step.harm and done.hurt:

@@ -6,6 +6,7 @@ ours may ever change it; an edit does, and a package that brings such a file.
 """
 
 import os
+import re
 import stat
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional, Set
@@ -15,11 +16,10 @@ from tests.soak.edits import EDITS, FOLDER, KEPT
 from tests.soak.site import LATER_REPOS, Done
 from tests.soak.steps import Step
 
-__all__ = ["Face", "Shadow", "faces", "without_ours"]
+__all__ = ["Face", "Shadow", "faces", "kept_of", "without_ours"]
 
 _BELOW, _OUT = b"#tuxcare+", b"#tuxcare- "
-# Ours, or the place in which an edited one is kept.
-_VENDOR = ("tuxcare.repo", "tuxcare.repo.rpmsave")
+_KEPT_BESIDE = re.compile(r"\.rpmsave(\.[0-9]+)?$")
 # What the packages of the universe bring, byte for byte.
 _PACKAGES = (osfiles.repo_files("9.2"), osfiles.repo_files("9.4"), LATER_REPOS)
 _BROUGHT = {text.encode() for texts in _PACKAGES for text in texts.values()}
@@ -49,10 +49,15 @@ def without_ours(data: bytes) -> bytes:
     return b"\n".join(kept)
 
 
+def kept_of(path: str) -> str:
+    """The file whose edit is kept there; the path itself where none is."""
+    return _KEPT_BESIDE.sub("", path)
+
+
 def faces(root: Path) -> Dict[str, Face]:
     """Of everything in the two folders that is not wholly ours, by its path below the root."""
     paths = [path for folder in (FOLDER, KEPT) if (root / folder).is_dir() for path in sorted((root / folder).iterdir())]
-    return {str(path.relative_to(root)): _face(path) for path in paths if path.name not in _VENDOR}
+    return {str(path.relative_to(root)): _face(path) for path in paths if kept_of(path.name) != "tuxcare.repo"}
 
 
 def _face(path: Path) -> Face:
@@ -89,6 +94,7 @@ class Shadow:
                 self.overtaken[FOLDER + "/" + step.words[1]] = (self._root / FOLDER / step.words[1]).read_bytes()
             return []
         self._overtake(found)
+        self._keep(found)
         if step.kind == "dnf" and any(word.startswith("almalinux-") or word in ("upgrade", "autoremove") for word in step.words):
             paths = sorted(set(self.now) | set(found))
             wrong = [line for path in paths for line in _moved(path, self.now.get(path), found.get(path))]
@@ -111,11 +117,18 @@ class Shadow:
     def _overtake(self, found: Dict[str, Face]) -> None:
         """A before-image may have come back over an edited file, if that is kept beside it, byte for byte."""
         for path, data in self.overtaken.items():
-            kept = found.get(path + ".rpmsave")
-            if path in found and (kept is not None and kept.text == data or found[path].text == self.now[path].text):
+            kept = {other: face for other, face in found.items() if kept_of(other) == path != other and face.text == data}
+            if path in found and (kept or found[path].text == self.now[path].text):
                 self.now[path] = found[path]
-            if kept is not None and kept.text == data:
-                self.now[path + ".rpmsave"] = kept
+            self.now.update(kept)
+
+    def _keep(self, found: Dict[str, Face]) -> None:
+        """A file in which a line of ours was edited may be kept beside, whole."""
+        for other, face in found.items():
+            path = kept_of(other)
+            if other not in self.now and path in self.undecided and path in self.now and (
+                    without_ours(face.text) == self.now[path].text):
+                self.now[other] = face
 
     def _settle(self, found: Dict[str, Face]) -> None:
         for path in self.undecided:

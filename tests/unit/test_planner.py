@@ -326,10 +326,10 @@ def test_reverting_and_switching_the_repositories_again(tmp_path: Path) -> None:
     there = {path: root.read(path) for path in [BASEOS, host.BEFORE]}
     facts = gather(root)
     assert facts.registration is not None
-    journal.apply(root, 'revert', restoration.reverted_changes(facts, facts.registration))
+    journal.apply(root, 'revert', restoration.reverted_changes(facts, facts.registration)[0])
     record = registration.parse(root.read(host.REGISTRATION) or b'')
     assert record.reverted and root.read(BASEOS) == original(BASEOS) and root.read(host.TOKEN) is not None
-    assert restoration.reverted_changes(gather(root), record) == []
+    assert restoration.reverted_changes(gather(root), record) == ([], [])
     journal.apply(root, 'switch', planner.switched_again(gather(root), catalogue(), settings(), record))
     assert {path: root.read(path) for path in there} == there
     assert not registration.parse(root.read(host.REGISTRATION) or b'').reverted

@@ -49,12 +49,12 @@ class Host(NamedTuple):
     def unregistered(self, now: bytes, side: str = '') -> bytes:
         """By `unregister`, and `repos revert` has to come to the same."""
         found = _outcome(restoration.unregistration_changes(self.facts(now), side)[0], now)
-        assert _outcome(restoration.reverted_changes(self.facts(now), RECORD, side), now) == found
+        assert _outcome(restoration.reverted_changes(self.facts(now), RECORD, side)[0], now) == found
         return found
 
     def put_on_again(self, now: bytes, side: str = '') -> bytes:
         """By `repos switch`, of a file in which nothing else is to be switched."""
-        return _outcome(restoration.ours_again(self.facts(now), side, set()), now)
+        return _outcome(restoration.ours_again(self.facts(now), side, set())[0], now)
 
 
 def _registered(before: bytes, options: Options) -> Host:

@@ -100,11 +100,12 @@ class Aftermath:
     def _change(self, facts: Facts, record: Registration, written: Set[str], gone: Set[str]) -> None:
         only = facts._replace(repository_files=tuple(file for file in facts.repository_files if file.path in written),
                               problems=())
-        changes = []
+        changes: List[Change] = []
+        notes: List[str] = []
         target = Release.parse(self._guard.rules.release) or record.pin
         if target != record.pin:
-            changes += [change for change in planner.release_changes(facts, self._catalogue, record, target)
-                        if not change.path.endswith('.json')]
+            moved, notes = planner.release_changes(facts, self._catalogue, record, target)
+            changes += [change for change in moved if not change.path.endswith('.json')]
         followed = record._replace(pin=target, release=self._installed(facts, record, target))
         kept, healed = planner.healed(only, self._catalogue, self._settings)
         kept = tuple(entry for entry in kept if entry.path not in gone)  # went with their package, and so does our part in them
@@ -112,6 +113,8 @@ class Aftermath:
         changes += planner.recorded(facts, followed, kept)
         if changes:
             journal.apply(self._root, 'dnf (tuxcare plugin)', changes)
+        for note in notes:
+            logger.warning('tuxcare: %s', note)
         if healed:
             logger.warning('tuxcare: on the vetted mirror again, after a package brought them anew: %s',
                            ', '.join(change.path for change in healed))

@@ -62,7 +62,7 @@ def _record(context: Context, facts: Facts) -> List[Finding]:
     """What `recover` would put back: our record, the variable, the marker, tuxcare.repo."""
     found = [Finding('record', facts.damage, messages.RECOVER_HINT if facts.survivor else messages.ANEW)] if facts.damage else []
     try:
-        changes = restoration.mended(facts, context.catalogue, context.settings)
+        changes, _ = restoration.mended(facts, context.catalogue, context.settings)
     except StateError as error:
         return found or [Finding('record', error.message, error.remedy)]
     whole = {change.path: change for change in changes}

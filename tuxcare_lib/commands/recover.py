@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """`dnf tuxcare recover`: finish or undo what was cut off, then put back what is missing or damaged of a registration."""
 
-from typing import Callable, List, Sequence
+from typing import Callable, List, Sequence, Tuple
 
 from tuxcare_lib import boot, facts as gathering, journal, lock, messages, restoration
 from tuxcare_lib.commands import Context, interruptible, packages_have_begun, settled
 from tuxcare_lib.errors import DeclinedError, RecoveryError, TuxcareError
-from tuxcare_lib.host import BEFORE, MARKER, REGISTRATION, RELEASEVER, SEAT, TOKEN, TUXCARE_REPO, Facts
+from tuxcare_lib.host import BEFORE, MARKER, OWN_FILES, REGISTRATION, RELEASEVER, SEAT, TOKEN, TUXCARE_REPO, Facts
 from tuxcare_lib.journal import Open
 from tuxcare_lib.model import Change, Plan, Report
 from tuxcare_lib.report import plan_report
@@ -21,7 +21,7 @@ def run(context: Context) -> Report:
         cleared: List[str] = []
         try:
             _clear(context, cleared)
-            changes = _mended(context)
+            changes, notes = _mended(context)
             if changes:
                 journal.apply(context.root, 'dnf tuxcare recover', changes)
         except TuxcareError as error:
@@ -29,14 +29,14 @@ def run(context: Context) -> Report:
                 raise
             raise RecoveryError('What stood in its place may be gone: {}. {}'.format(', '.join(cleared), error.message),
                                 error.remedy)
-    restored = sorted(change.path for change in changes)
+    restored = sorted(change.path for change in changes if change.path in OWN_FILES)
     report = ['Removed what stood in its place: {}'.format(path) for path in cleared]
-    report += ['Put back: {}'.format(path) for path in restored]
+    report += ['Put back: {}'.format(path) for path in restored] + notes
     if not report and not lines:
         report = ['Nothing was cut off, and nothing is missing.']
     return Report(tuple(report), {
         'command': 'recover', 'exit_status': 0, 'changed': bool(lines or cleared or restored), 'settled': lines,
-        'restored': restored})
+        'restored': restored, 'notes': notes})
 
 
 def _clear(context: Context, cleared: List[str]) -> None:
@@ -86,12 +86,15 @@ def _plan(context: Context) -> Plan:
         return Plan(give_back, notes=('`dnf tuxcare unregister` was cut off; it is finished: the host is not held any more.',))
     owed = give_back if context.root.kind(SEAT) else ()
     pending = journal.pending(context.root) if found else []
-    return Plan(owed, tuple(pending or _mended(context)))
+    if pending:
+        return Plan(owed, tuple(pending))
+    changes, notes = _mended(context)
+    return Plan(owed, tuple(changes), notes=tuple(notes))
 
 
-def _mended(context: Context) -> List[Change]:
+def _mended(context: Context) -> Tuple[List[Change], List[str]]:
     facts = gathering.gather(context.root, context.architecture)
-    return restoration.mended(facts, context.catalogue, context.settings) if _is_ours(facts) else []
+    return restoration.mended(facts, context.catalogue, context.settings) if _is_ours(facts) else ([], [])
 
 
 def _is_ours(facts: Facts) -> bool:

@@ -26,9 +26,9 @@ def run(context: Context) -> Report:
         family = context.catalogue.families[facts.registration.family]
         url = enrolment.probe_url(context.settings, family, target, facts.registration.architecture, Token('TOKEN'))
         closes = _closes(context, facts.registration, target)
-        return plan_report('release', Plan(('GET ' + url,), tuple(planner.release_changes(
-            facts, context.catalogue, facts.registration, target)),
-            notes=(_warning(context, facts.registration, target),) if closes else ()))
+        changes, notes = planner.release_changes(facts, context.catalogue, facts.registration, target)
+        return plan_report('release', Plan(('GET ' + url,), tuple(changes), notes=tuple(
+            notes + ([_warning(context, facts.registration, target)] if closes else []))))
     with exclusive(context):
         return _move(context, gathering.gather(context.root, context.architecture))
 
@@ -115,9 +115,9 @@ def _move(context: Context, facts: Facts) -> Report:
     if record is None:
         raise NotRegisteredError('This host is not registered.', messages.REGISTER_HINT)
     target = _target(context, facts, record)
-    changes = planner.release_changes(facts, context.catalogue, record, target)
+    changes, notes = planner.release_changes(facts, context.catalogue, record, target)
     document = {'command': 'release', 'exit_status': 0, 'changed': bool(changes), 'pin': str(target),
-                'files': sorted(change.path for change in changes)}
+                'files': sorted(change.path for change in changes), 'notes': notes}
     if not changes:
         return Report((messages.NOTHING_TO_DO,), document)
     _prove(context, facts, record, target)
@@ -126,7 +126,7 @@ def _move(context: Context, facts: Facts) -> Report:
             raise DeclinedError('Nothing was changed.')
     journal.apply(context.root, 'dnf tuxcare release', changes)
     then = '' if target == facts.release else ' Run `dnf upgrade` to move it there.'
-    return Report(('This host is held on {} now.{}'.format(target, then),), document)
+    return Report(('This host is held on {} now.{}'.format(target, then),) + tuple(notes), document)
 
 
 def _closes(context: Context, record: Registration, target: Release) -> bool:

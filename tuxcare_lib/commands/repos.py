@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`dnf tuxcare repos diff|switch|revert`: what registering does to the operating system's repository files, by itself."""
 
-from typing import List
+from typing import List, Tuple
 
 from tuxcare_lib import facts as gathering, journal, messages, planner, restoration
 from tuxcare_lib.commands import Context, exclusive, intact, side
@@ -25,7 +25,7 @@ def run(context: Context) -> Report:
     if facts.registration is None:
         raise NotRegisteredError('This host is not registered.', messages.REGISTER_HINT)
     if context.options.flag('dry_run'):
-        return plan_report('repos ' + word, Plan(changes=tuple(_changes(context, facts, word))))
+        return _dry_run(context, facts, word)
     with exclusive(context):
         return _apply(context, gathering.gather(context.root, context.architecture), word)
 
@@ -45,19 +45,26 @@ def _diff(context: Context, facts: Facts) -> Report:
         'drift': [change_document(change) for change in drift]})
 
 
-def _changes(context: Context, facts: Facts, word: str) -> List[Change]:
+def _dry_run(context: Context, facts: Facts, word: str) -> Report:
+    changes, notes = _changes(context, facts, word)
+    return plan_report('repos ' + word, Plan(changes=tuple(changes), notes=tuple(notes)))
+
+
+def _changes(context: Context, facts: Facts, word: str) -> Tuple[List[Change], List[str]]:
+    """The changes, and what there is to say of them."""
     assert facts.registration is not None
     planner.check_readable(facts)
     if word == 'revert':
         return restoration.reverted_changes(facts, facts.registration, side(context))
     switched = planner.switched_again(facts, context.catalogue, context.settings, facts.registration)
-    return restoration.ours_again(facts, side(context), {change.path for change in switched}) + switched
+    changes, notes = restoration.ours_again(facts, side(context), {change.path for change in switched})
+    return changes + switched, notes
 
 
 def _apply(context: Context, facts: Facts, word: str) -> Report:
-    changes = _changes(context, facts, word)
+    changes, notes = _changes(context, facts, word)
     document = {'command': 'repos ' + word, 'exit_status': 0, 'changed': bool(changes),
-                'files': sorted(change.path for change in changes)}
+                'files': sorted(change.path for change in changes), 'notes': notes}
     if not changes:
         return Report((messages.NOTHING_TO_DO,), document)
     assert facts.registration is not None
@@ -66,4 +73,4 @@ def _apply(context: Context, facts: Facts, word: str) -> Report:
             raise DeclinedError('Nothing was changed.')
     journal.apply(context.root, 'dnf tuxcare repos ' + word, changes)
     files = [change.path for change in changes if change.path.endswith('.repo')]
-    return Report(tuple('Changed {}'.format(path) for path in files), document)
+    return Report(tuple('Changed {}'.format(path) for path in files) + tuple(notes), document)
