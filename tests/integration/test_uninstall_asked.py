@@ -31,7 +31,8 @@ def test_dry_run_of_the_first_stage(in_fips: Host, service: Service) -> None:
     with untouched(in_fips, service):
         shown = is_done(in_fips.dnf("tuxcare", "uninstall", "--dry-run"))
         told = document(in_fips.dnf("tuxcare", "uninstall", "--dry-run", "--json"))
-    assert told["packages"] == [] and told["files"] == [] and told["requests"] == [] and AGAIN in shown
+    assert [file["path"] for file in told["files"]] == ["/var/lib/tuxcare/fips.json"]  # that it is being left
+    assert told["packages"] == [] and told["requests"] == [] and AGAIN in shown
     assert told["commands"][0] == ["grubby", "--set-default=/boot/vmlinuz-" + NEWEST]
     assert all(" ".join(command) in shown for command in told["commands"]) and calls(in_fips) == before
 
