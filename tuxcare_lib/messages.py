@@ -28,6 +28,8 @@ SEAT_RETURNED = 'The seat was given back.'
 SEAT_TAKEN = 'The seat may still be taken at the service; the vendor can free it.'
 SEAT_UNKNOWN = 'A seat may be taken; `dnf tuxcare register` with the same key asks for it again, under the same name.'
 SEAT_UNKNOWN_AWS = 'A seat may be taken; `dnf tuxcare register --aws` asks for it again, under the same name.'
+ASKED_AGAIN = ('An earlier registration was not answered and is asked for again under the same name, {}. Where the service '
+               'counts that twice, one seat may be taken in vain; the vendor can free it.')
 OTHER_KEY = ('An earlier registration, of {}, was not answered and had another key, or none: '
              'its seat may be taken; the vendor can free it.')
 COPY = 'This host is a copy of {0} (its machine-id is another one): this would give the seat of {0} back. Go on?'

@@ -133,6 +133,7 @@ class Checker:
             return []  # docs/exit-status.md says what stays
         wrong = ["exit status %d, and %s is changed" % (done.status, path) for path in sorted(set(before.files) | set(now.files))
                  if before.files.get(path) != now.files.get(path) and not self._empty_folder(path, before, now)
+                 and not (_NEW in path and path not in now.files)  # what a kill left is tidied up
                  and not (path in (probe.SEAT, probe.STATE) and _MAY.search(done.said))]  # the intent of a register stays
         wrong += ["exit status %d, and the trusted keys are changed" % done.status] if before.keys != now.keys else []
         wrong += ["exit status %d, and packages are changed" % done.status] if before.packages != now.packages else []

@@ -126,6 +126,7 @@ def _as_before(context: Context, enquiry: Enquiry, credential: Credential) -> En
     if earlier is None:
         return enquiry
     if licence.is_kept(credential, earlier.key) if isinstance(credential, LicenceKey) else not earlier.key:
+        context.console.warn(messages.ASKED_AGAIN.format(earlier.host_name))
         return enquiry._replace(host_name=earlier.host_name)
     context.console.warn(messages.OTHER_KEY.format(earlier.host_name))
     return enquiry
