@@ -48,6 +48,13 @@ class Network(NamedTuple):
 _LINK_LOCAL = Network(timeout=1, retries=0, exchange=2)
 
 
+class _Session(requests.Session):
+    """Looks for no redirect by itself: else it would read the whole body of one, whatever its size, to know where it leads."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """None: `Transport` decides."""
+
+
 class Transport:
     """Sends requests. `sleep` and `jitter` are arguments so that time and chance can be the test's; `say` is told of waiting."""
 
@@ -58,7 +65,7 @@ class Transport:
         self._sleep = sleep
         self._say = say
         self._jitter = jitter
-        self._session = requests.Session()
+        self._session = _Session()
         self._session.trust_env = False  # no proxy, no password, no certificates from the environment
         if not network.verify:  # who chose that was told by the caller; once for each request is noise
             requests.packages.urllib3.disable_warnings()  # type: ignore[attr-defined]
@@ -146,7 +153,7 @@ class Transport:
                     timeout=(self._network.timeout, self._network.timeout), verify=verify, proxies=proxies) as response:
                 return _Answer(response.status_code, _body(response, request), response.headers.get('Location', ''),
                                response.headers.get('Retry-After', ''))
-        except (requests.exceptions.RequestException, OSError) as error:
+        except (requests.exceptions.RequestException, OSError, ValueError) as error:  # ValueError: headers that are none
             failure = _translated(error, url, self._network.ca_file)
         # Out here, so that it carries no exception of the library's: a log with tracebacks would show the URL, token and all.
         assert failure is not None
@@ -251,14 +258,20 @@ def _translated(error: Exception, url: str, ca_file: str) -> TransportError:
         return _NotSent(TransportError('{} does not answer.'.format(host), 'Check the network and the firewall.'))
     if isinstance(error, requests.exceptions.Timeout) or 'Read timed out' in text:  # the latter within a body
         return TransportError('{} did not answer in time.'.format(host), 'Try again later.')
-    for words, message, remedy in _CAUSES:
+    for words, message, remedy in _CAUSES if _is_unconnected(error) else ():
         if words in text:
             return _NotSent(TransportError(message.format(host), remedy))
-    if not isinstance(error, requests.exceptions.RequestException):
+    if isinstance(error, OSError) and not isinstance(error, requests.exceptions.RequestException):
         return _unreadable(ca_file)
     if isinstance(error, requests.exceptions.ContentDecodingError):
         return TransportError('{} sent an answer that cannot be unpacked.'.format(host), 'Try again later.')
     return _broken_off(url)
+
+
+def _is_unconnected(error: Exception) -> bool:
+    """Whether no connection came about, by the kind of the error: its words may be the server's own."""
+    reason = getattr(error.args[0] if error.args else None, 'reason', None)
+    return type(reason).__name__ in ('NewConnectionError', 'NameResolutionError', 'ConnectTimeoutError')
 
 
 def _tls_failure(text: str, host: str, ca_file: str) -> TransportError:

@@ -222,3 +222,33 @@ def test_what_nobody_foresaw_reaches_who_asked() -> None:
     with serving(status(200)) as (url, _):
         with pytest.raises(TypeError):
             Transport(Network()).send(Request('GET', url, 'try', limit=None))  # type: ignore[arg-type]
+
+
+# --- what a hostile server sends ------------------------------------------------------------------------------------
+
+
+def raw(data: bytes, endless: bool = False) -> Answer:
+    """Bytes as they are, and, where the body is endless, blanks until the client goes."""
+    def answer(handler: http.server.BaseHTTPRequestHandler) -> None:
+        handler.wfile.write(data)
+        for _ in range(2000 if endless else 0):
+            handler.wfile.write(b' ' * 65536)
+        handler.close_connection = True
+    return answer
+
+
+@pytest.mark.parametrize('answer, words', [
+    (raw(b'HTTP/1.1 302 Found\r\nLocation: http://elsewhere.example.com/\r\n\r\n', endless=True), 'sent more than'),
+    (raw(b'HTTP/1.1 302 Found\r\nLocation: https://[::1\r\nContent-Length: 0\r\n\r\n'), 'no address'),
+    (raw(b'HTTP/1.1 200 OK\r\nContent-Length: \xb2\r\n\r\n{}'), 'broke off'),
+    (raw(b'HTTP/1.1 200 OK\r\nContent-Encoding: gzip, gzip\r\nContent-Length: 2\r\n\r\n{}'), 'packed'),
+    (raw(b'upstream unreachable: Connection refused\r\n\r\n'), 'broke off'),
+], ids=['a redirect without end', 'no address', 'no length', 'packed twice', 'words of another error'])
+def test_an_answer_that_means_harm(answer: Answer, words: str) -> None:
+    """Told as what it is, soon, and a registration is not sent again: the server has had it."""
+    with serving(answer) as (url, asked):
+        began = time.monotonic()
+        with pytest.raises(ServiceError) as caught:
+            Transport(Network(timeout=5), lambda seconds: None).send(Request('POST', url, 'register', {'key': 'x'}))
+        assert words in str(caught.value) and asked == ['POST'] and time.monotonic() - began < 4
+        assert getattr(caught.value, 'maybe_received', True)
