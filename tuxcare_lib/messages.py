@@ -25,6 +25,7 @@ FIPS_LOOSE = ('FIPS mode stays on, and nothing holds the validated packages any 
               '`dnf tuxcare uninstall` is the clean way out.')
 FIPS_WARNED = 'FIPS mode may not go well with what is told above. Go on?'
 SEAT_RETURNED = 'The seat was given back.'
+SEAT_OWED = 'The seat could not be given back; `dnf tuxcare recover` does it when the service answers.'
 SEAT_TAKEN = 'The seat may still be taken at the service; the vendor can free it.'
 SEAT_UNKNOWN = 'A seat may be taken; `dnf tuxcare register` with the same key asks for it again, under the same name.'
 SEAT_UNKNOWN_AWS = 'A seat may be taken; `dnf tuxcare register --aws` asks for it again, under the same name.'

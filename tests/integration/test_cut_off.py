@@ -63,6 +63,25 @@ def test_register_after_the_token(host: Host, service: Service, by: int) -> None
     assert not document(host.dnf("tuxcare", "recover", "--json"))["changed"]
 
 
+@pytest.mark.parametrize("by", SIGNALS[1:], ids=lambda number: signal.Signals(number).name)
+def test_interrupted_while_the_seat_is_given_back(host: Host, service: Service, by: int) -> None:
+    """A service that refuses it then does not lose it: the token stays, that is said, and `recover` gives the seat back."""
+    before = host.snapshot()
+    service.order(Fault(Status(403), path=PROBE))
+    hold = Hold()
+    service.order(Fault(hold, path=UNREGISTER, times=1))
+    service.order(Fault(Status(500), path=UNREGISTER))
+    process = host.start_dnf("-y", "tuxcare", "register", env={"TUXCARE_LICENSE_KEY": ESU_KEY})
+    assert hold.reached.wait(60)
+    os.killpg(process.pid, by)
+    hold.release()
+    said = "".join(process.communicate(timeout=60))
+    assert seats(service) == 1 and (host.root / SEAT).exists() and "dnf tuxcare recover" in said, said
+    service.cancel_faults()
+    assert "given back" in is_done(host.dnf("tuxcare", "recover"))
+    assert seats(service) == 0 and same(host, before)
+
+
 def test_it_hinders_no_transaction(host: Host, service: Service) -> None:
     with cut_off(host, service, PROBE, "register", key=ESU_KEY):
         pass

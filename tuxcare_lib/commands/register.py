@@ -176,11 +176,23 @@ class _Seat:
                 self._context.console.warn(note)
         elif self._owed.token is None and self._is_unknown(error):
             return
+        elif self._owed.token is not None and not isinstance(error, TuxcareError) and not self._is_back(self._owed.token):
+            return
         try:
             seat.forget(self._context.root)
         except RecoveryError as failed:  # what began it is told first
             raise RecoveryError('{} {}'.format(error, failed.message), failed.remedy)
 
+    def _is_back(self, token: Token) -> bool:
+        """Whether the seat of an interrupted registration is back: asked again, since that may be what was interrupted."""
+        try:
+            executor.converse(enrolment.de_register(self._context.settings, token, self._enquiry.host_name),
+                              self._context.send, self._context.console.ask)
+        except ServiceError:
+            self._context.console.warn(messages.SEAT_OWED)
+            return False
+        self._context.console.warn(messages.SEAT_RETURNED)
+        return True
 
     def _is_unknown(self, error: BaseException) -> bool:
         """Whether nobody knows if the service gave a seat: its answer was lost, or the question was interrupted."""
