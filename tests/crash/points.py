@@ -4,7 +4,7 @@
 import random
 import re
 import time
-from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from tests.crash.injector import FAULTS, KILL, RPMS, Call, Injection
 from tests.crash.scenarios import Scenario
@@ -33,6 +33,7 @@ class Allowed(NamedTuple):
     before: State
     after: State
     calls: List[Call]
+    released: Dict[str, Tuple[str, str]]
 
 
 class Verdict(NamedTuple):
@@ -64,18 +65,19 @@ def learn(site: Site, scenario: Scenario) -> Allowed:
     taker = Taker(site.prepare(scenario))
     with site.point(scenario, taker) as point:
         before = point.state()
+        released = taker.released(point.host.root) if scenario.packages else {}
         done = point.run()
         after = point.state()
     if done.status or before == after:
         raise RuntimeError("%s: exit status %d\n%s" % (scenario.name, done.status, done.output))
-    return Allowed(scenario, taker, before, after, done.calls)
+    return Allowed(scenario, taker, before, after, done.calls, released)
 
 
 def between(allowed: Allowed) -> Tuple[State, ...]:
     """The packages as after the verb and all else as before; of `uninstall` also: its first operation, and not its second."""
     before, after = allowed.before, allowed.after
     mixed = before._replace(system=before.system.with_packages_of(after.system))
-    return (mixed, before.with_mode_of(after)) if allowed.scenario.packages else ()
+    return (mixed, before.with_mode_of(after, allowed.released)) if allowed.scenario.packages else ()
 
 
 def _is_told(allowed: Allowed, state: State, told: str) -> bool:
@@ -257,6 +259,7 @@ def _seats_told(allowed: Allowed, end: str, seats: Tuple[int, ...], told: str) -
 
 def _nearest(allowed: Allowed, state: State) -> Tuple[str, ...]:
     found = {"before": state.differences(allowed.before), "after": state.differences(allowed.after)}
+    found.update(("between, %d" % number, state.differences(mixed)) for number, mixed in enumerate(between(allowed)))
     name = min(found, key=lambda which: len(found[which]))
     more = ["... and %d more" % (len(found[name]) - _LINES)] if len(found[name]) > _LINES else []
     return ("nearest to %s:" % name, *found[name][:_LINES], *more)

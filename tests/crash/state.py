@@ -16,9 +16,11 @@ from tests.crash import system
 from tests.crash.system import NO_SYSTEM, System
 from tests.integration.outcome import trusted_keys
 from tests.sandbox.host import Host
-from tuxcare_lib import registration
+from tuxcare_lib import configuration, planner, registration
+from tuxcare_lib import facts as gathering
 from tuxcare_lib.errors import StateError
 from tuxcare_lib.registration import Backup
+from tuxcare_lib.rootfs import Root
 
 __all__ = ["FOLDERS", "MODE", "State", "Taker", "without_empty_folder"]
 
@@ -68,10 +70,11 @@ class State(NamedTuple):
         """An empty state folder is as good as none: docs/files.md says when a kill leaves one."""
         return self._replace(files=without_empty_folder(self.files))
 
-    def with_mode_of(self, other: "State") -> "State":
-        """With what another state has of FIPS mode, packages and boot loader; all else stays."""
+    def with_mode_of(self, other: "State", released: Dict[str, Tuple[str, str]]) -> "State":
+        """With what another state has of FIPS mode, packages and boot loader, and the hold `released`; all else stays."""
         files = {path: entry for path, entry in self.files.items() if not path.startswith(MODE)}
         files.update({path: entry for path, entry in other.files.items() if path.startswith(MODE)})
+        files.update({path: (*files[path][:4], *told) for path, told in released.items()})
         return self._replace(files=files, system=other.system, damaged=other.damaged)
 
 
@@ -106,6 +109,22 @@ class Taker:
             found[name] = _entry(path, 0 if name.startswith(MODE) else started_ns, self._content(root, name, whose))
         if not any(name.startswith(_EMPTY + "/") for name in found):
             found.pop(_EMPTY, None)
+        return found
+
+    def released(self, root: Path) -> Dict[str, Tuple[str, str]]:
+        """Time and content of the files of a hold on FIPS mode, were it let go by itself."""
+        catalogue, settings = configuration.read(str(root))
+        facts = gathering.gather(Root(str(root)), "x86_64")
+        found = {}
+        for change in planner.hold_changes(facts, catalogue, settings, None):
+            name = Root(str(root)).resolve(change.path).lstrip("/")  # a link stays, its target changes
+            data = change.after.data if change.after else b""
+            content = data.hex()
+            if name == _RECORD:
+                content = repr(facts.registration._replace(registered_at="later") if facts.registration else None)
+            elif name == _BACKUP:
+                content = _backup(data)
+            found[name] = ("new", content)
         return found
 
     def _content(self, root: Path, name: str, whose: Callable[[str], str]) -> Optional[str]:
