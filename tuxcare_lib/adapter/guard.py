@@ -152,7 +152,11 @@ class Guard:
         others = {repo: kind for repo, kind in kinds.items() if kind != pin.TRUSTED}
         if others:
             from tuxcare_lib.adapter import sight
-            sight.hide(base, others, self)
+            strangers, shadows = sight.hide(base, others, self.rules)
+            self.disable(strangers)
+            self.disable(shadows, why='the module defaults hide packages of the vetted repositories')
+            if strangers or shadows:
+                base.fill_sack(load_system_repo='auto', load_available_repos=True)  # runs this hook again, on the new sack
 
     # --- the last word ----------------------------------------------------------------------------------------------
 

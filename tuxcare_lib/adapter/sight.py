@@ -14,33 +14,27 @@ from tuxcare_lib import __version__, pin, witness
 
 MYPY = False
 if MYPY:
-    from typing import Any, Dict, List
+    from typing import Any, Dict, List, Tuple
 
     import dnf
-
-    from tuxcare_lib.adapter.guard import Guard
 
 _DEBUG_PACKAGES = ('*-debuginfo', '*-debugsource', '*-debuginfo-common', '*-debuginfo-common-*')
 
 
-def hide(base: 'dnf.Base', kinds: 'Dict[Any, str]', guard: 'Guard') -> None:
+def hide(base: 'dnf.Base', kinds: 'Dict[Any, str]', rules: pin.Rules) -> 'Tuple[List[Any], List[Any]]':
     """Exclude what may not come in from repositories that are not trusted ({repository: kind}).
 
-    One that turns out to be an operating system's by content, or that hides vetted packages behind its module defaults, is
-    disabled and the sack filled once more: an exclude comes too late for those.
+    Those for which an exclude comes too late are returned instead, to be disabled: what turns out to be an operating system's
+    by content, and what hides vetted packages behind its module defaults. Then nothing is excluded: fill the sack anew.
     """
     foreign = [repo for repo in kinds if kinds[repo] == pin.FOREIGN]
-    verdicts = {repo: _verdicts(base, repo, guard.rules) for repo in foreign}
+    verdicts = {repo: _verdicts(base, repo, rules) for repo in foreign}
     strangers = [repo for repo in foreign if verdicts[repo]['os_tree']]
     shadows = [repo for repo in foreign if repo not in strangers and _shadows(base, repo, kinds)]
-    if strangers or shadows:
-        guard.disable(strangers)
-        guard.disable(shadows, why='the module defaults hide packages of the vetted repositories')
-        base.fill_sack(load_system_repo='auto', load_available_repos=True)  # runs this hook again, on the new sack
-        return
-    for repo in kinds:
-        hidden = _replacing(base, repo, verdicts[repo], guard.rules) if repo in verdicts else _no_debug_packages(base, repo)
+    for repo in [] if strangers or shadows else kinds:
+        hidden = _replacing(base, repo, verdicts[repo], rules) if repo in verdicts else _no_debug_packages(base, repo)
         base.sack.add_excludes(hidden)
+    return strangers, shadows
 
 
 def _all(base: 'dnf.Base') -> 'Any':
