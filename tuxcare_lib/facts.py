@@ -37,7 +37,7 @@ def gather(root: Root, architecture: Optional[str] = None) -> Facts:
         architecture=architecture or platform.machine(), host_name=_host_name(root),
         repository_files=files, problems=problems, images=images, registration=record.registration, kept=record.kept,
         has_state_folder=root.kind(STATE_FOLDER) != '', damage=record.damage, survivor=record.survivor,
-        machine=_machine(root), is_on_aws=_is_on_aws(root), free_names=_free_names(root, files))
+        machine=machine(root), is_on_aws=_is_on_aws(root), free_names=_free_names(root, files))
 
 
 class _Record(NamedTuple):
@@ -115,7 +115,7 @@ def _host_name(root: Root) -> str:
     return (root.text('/etc/hostname') or '').split('\n')[0].strip() or platform.node()
 
 
-def _machine(root: Root) -> str:
+def machine(root: Root) -> str:
     """The machine-id, hashed; empty for an image that gets its own at its first boot."""
     text = ''
     with contextlib.suppress(FileSystemError):

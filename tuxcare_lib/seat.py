@@ -13,7 +13,7 @@ import contextlib
 import json
 from typing import NamedTuple, Optional
 
-from tuxcare_lib import messages
+from tuxcare_lib import facts, messages
 from tuxcare_lib.errors import FileSystemError, RecoveryError, StateError
 from tuxcare_lib.host import SEAT, STATE_FOLDER
 from tuxcare_lib.model import Image, Token
@@ -23,18 +23,22 @@ _SCHEMA = 1
 
 
 class Owed(NamedTuple):
-    """`token` is None where the service was asked and its answer is not known; `key` is what `licence` keeps of a key."""
+    """`token` is None where the service was asked and its answer is not known; `key` is what `licence` keeps of a key.
+
+    `machine` is the machine-id, hashed; empty where the host had none.
+    """
 
     host_name: str
     token: Optional[Token]
     made_folder: bool = False
     key: str = ''
+    machine: str = ''
 
 
 def image(owed: Owed) -> Image:
     """The file's image."""
     document = {'schema': _SCHEMA, 'host_name': owed.host_name, 'token': owed.token.secret if owed.token else None,
-                'made_folder': owed.made_folder, 'key': owed.key}
+                'made_folder': owed.made_folder, 'key': owed.key, 'machine': owed.machine}
     return Image((json.dumps(document, sort_keys=True) + '\n').encode('ascii'), 0o600)
 
 
@@ -42,7 +46,7 @@ def keep(root: Root, owed: Owed) -> Owed:
     """Write it down, durably. Raises FileSystemError, or RecoveryError where a first writing failed and its file stays."""
     made = root.kind(STATE_FOLDER) == ''
     is_first = root.kind(SEAT) == ''
-    owed = owed._replace(made_folder=owed.made_folder or made)
+    owed = owed._replace(made_folder=owed.made_folder or made, machine=facts.machine(root))
 
     def abandon(kind: object, error: Optional[BaseException], trace: object) -> None:
         """Nobody was asked yet. The file may be there: only the folder's fsync was refused."""
@@ -77,13 +81,18 @@ def read(root: Root) -> Optional[Owed]:
         document = json.loads(data.decode('utf-8'))
         token = document['token']
         if document['schema'] != _SCHEMA or not (token is None or Token.PATTERN.match(token)) or not all(
-                isinstance(document[name], str) for name in ('host_name', 'key')):
+                isinstance(document[name], str) for name in ('host_name', 'key', 'machine')):
             raise ValueError('another file')
         return Owed(document['host_name'], None if token is None else Token(token), document['made_folder'] is True,
-                    document['key'])
+                    document['key'], document['machine'])
     except (ValueError, KeyError, TypeError, RecursionError):
         raise StateError('{} is damaged, so a seat may be taken that nobody can give back.'.format(SEAT),
                          'Remove it, and tell the vendor.')
+
+
+def is_anothers(root: Root, owed: Owed) -> bool:
+    """Whether the seat was asked for on another machine, which this one is a copy of."""
+    return bool(owed.machine) and owed.machine != facts.machine(root)
 
 
 def forget(root: Root) -> None:

@@ -108,6 +108,21 @@ def test_register_whose_answer_is_lost(host: Host, service: Service) -> None:
     assert same(host, before) and "Nothing was cut off" in is_done(host.dnf("tuxcare", "recover"))
 
 
+@pytest.mark.parametrize("command", ["register", "recover"])
+def test_a_copy_does_not_ask_under_the_name_of_its_original(host: Host, service: Service, command: str) -> None:
+    (host.root / "etc/machine-id").write_text("1" * 32 + "\n")
+    (host.root / "etc/hostname").write_text("original.example.com\n")
+    service.order(Fault(CutBefore(), path=REGISTER, times=1))
+    host.dnf("tuxcare", "register", env={"TUXCARE_LICENSE_KEY": ESU_KEY})
+    (host.root / "etc/machine-id").write_text("2" * 32 + "\n")
+    (host.root / "etc/hostname").write_text("copy.example.com\n")
+    service.clear_requests()
+    done = host.dnf("tuxcare", command, env={"TUXCARE_LICENSE_KEY": ESU_KEY})
+    assert is_done(done) and "of original.example.com, of which this host is a copy" in done.stdout + done.stderr
+    asked = [record.json()["host_name"] for record in service.requests if record.method == "POST"]
+    assert asked == (["copy.example.com"] if command == "register" else []) and not (host.root / SEAT).exists()
+
+
 @pytest.mark.parametrize("key", [ESU_KEY, PLAIN_ESU_KEY], ids=["same key", "other key"])
 def test_the_next_registration_asks_under_the_same_name(host: Host, service: Service, key: str) -> None:
     """So that a service which knows key and name gives one seat; another key's question is another one, and that is said."""
@@ -116,6 +131,7 @@ def test_the_next_registration_asks_under_the_same_name(host: Host, service: Ser
     asked = service.requests[-1].json()["host_name"]
     text = (host.root / SEAT).read_text()
     assert asked in text and "SANDBOX" not in text and stat.S_IMODE((host.root / SEAT).stat().st_mode) == 0o600
+    assert "dnf tuxcare register` with the same key" in host.dnf("tuxcare", "status", "--check").stdout
     (host.root / "etc/hostname").write_text("renamed.example.com\n")
     (host.root / SEAT).write_text(text.replace(asked, "as-it-was.example.com"))
     done = host.dnf("tuxcare", "register", env={"TUXCARE_LICENSE_KEY": key})

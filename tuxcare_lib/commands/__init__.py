@@ -121,7 +121,10 @@ def settled(context: Context, say: Callable[[str], None], intents: bool = False)
         _settle(context, journal.opened(context.root), told)
     owed = seat.read(context.root)
     if owed is not None and (owed.token is not None or intents):
-        told('A registration was cut off. ' + _returned(context, owed.token, owed.host_name))
+        if seat.is_anothers(context.root, owed):
+            told(messages.ANOTHERS.format(owed.host_name) + messages.SEAT_OF_ORIGINAL.format(owed.host_name))
+        else:
+            told('A registration was cut off. ' + _returned(context, owed.token, owed.host_name))
         seat.forget(context.root)
     return lines
 

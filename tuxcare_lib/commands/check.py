@@ -5,9 +5,9 @@ import os
 from typing import Dict, List, NamedTuple, Optional
 
 from tuxcare_lib import facts as gathering
-from tuxcare_lib import boot, evidence, journal, messages, pin, planner, policy, proof, repofile, restoration
+from tuxcare_lib import boot, evidence, journal, messages, pin, planner, policy, proof, repofile, restoration, seat
 from tuxcare_lib.commands import Context
-from tuxcare_lib.errors import NotRegisteredError, StateError
+from tuxcare_lib.errors import NotRegisteredError, StateError, TuxcareError
 from tuxcare_lib.host import MARKER, RELEASEVER, REPOSITORY_FOLDERS, SEAT, SIGNING_KEY, TOKEN, TUXCARE_REPO, Facts, Registration
 from tuxcare_lib.model import Change, Report, Token
 
@@ -33,8 +33,7 @@ def run(context: Context) -> Report:
     if not facts.is_registered and not context.root.kind(SEAT):
         raise NotRegisteredError('This host is not registered.', messages.REGISTER_HINT)
     findings = [Finding('configuration', note, '') for note in context.settings.notes]
-    if context.root.kind(SEAT):
-        findings.append(Finding('seat', 'The seat of a registration that was cut off may be taken.', messages.RECOVER_HINT))
+    findings += seats(context)
     if facts.registration is not None or facts.damage:
         findings += refusals(context, facts)
     if facts.registration is not None:
@@ -49,6 +48,24 @@ def _report(findings: List[Finding]) -> Report:
     return Report(lines or ('Nothing to attend to.',), {
         'command': 'status', 'check': True, 'exit_status': FOUND if findings else 0, 'registered': True,
         'findings': [finding._asdict() for finding in findings]}, FOUND if findings else 0)
+
+
+def seats(context: Context) -> List[Finding]:
+    """What a registration that was cut off owes. Only root can read which way out there is."""
+    if not context.root.kind(SEAT):
+        return []
+    if os.geteuid() != 0:
+        return [Finding('seat', messages.SEAT_OPEN, 'Run `dnf tuxcare status` as root.')]
+    try:
+        owed = seat.read(context.root)
+    except TuxcareError as error:
+        return [Finding('seat', error.message, error.remedy)]
+    if owed is None or owed.token is not None:
+        return [Finding('seat', messages.SEAT_OPEN, messages.RECOVER_HINT)]
+    if seat.is_anothers(context.root, owed):
+        return [Finding('seat', messages.ANOTHERS.format(owed.host_name).strip(), messages.FORGETS)]
+    again = messages.SEAT_UNKNOWN if owed.key else messages.SEAT_UNKNOWN_AWS
+    return [Finding('seat', 'A registration was not answered.', '{} {}'.format(again, messages.FORGETS))]
 
 
 def refusals(context: Context, facts: Facts) -> List[Finding]:

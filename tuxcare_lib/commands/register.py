@@ -125,6 +125,9 @@ def _as_before(context: Context, enquiry: Enquiry, credential: Credential) -> En
     earlier = seat.read(context.root)
     if earlier is None:
         return enquiry
+    if seat.is_anothers(context.root, earlier):
+        context.console.warn(messages.ANOTHERS.format(earlier.host_name) + messages.SEAT_TAKEN)
+        return enquiry
     if licence.is_kept(credential, earlier.key) if isinstance(credential, LicenceKey) else not earlier.key:
         context.console.warn(messages.ASKED_AGAIN.format(earlier.host_name))
         return enquiry._replace(host_name=earlier.host_name)
@@ -249,6 +252,7 @@ def _replace(context: Context, facts: Facts, host: Supported, wish: Wish, key: O
     enquiry = _as_before(context, enquiry, credential)
     value = facts.variable(TOKEN)
     old = Token(value) if Token.PATTERN.match(value) else None
+    owed = Owed(record.host_name, old, machine=facts.machine) if old else None
     with _Seat(context, enquiry, credential) as kept:
         outcome = kept.enrol()
         if outcome.product != record.product:
@@ -258,7 +262,7 @@ def _replace(context: Context, facts: Facts, host: Supported, wish: Wish, key: O
         context.root.clear(TOKEN)
         journal.apply(context.root, 'dnf tuxcare register --replace', [
             Change(TOKEN, facts.images[TOKEN], Image((outcome.token.secret + '\n').encode('ascii'), 0o600), True)]
-            + planner.recorded(facts, renewed, facts.kept) + [kept.gone(Owed(record.host_name, old) if old else None)])
+            + planner.recorded(facts, renewed, facts.kept) + [kept.gone(owed)])
     if old is None or not _let_go(context, old, record.host_name):
         context.console.warn('The old registration could not be given back. ' + messages.SEAT_TAKEN)
     seat.forget(context.root)

@@ -7,7 +7,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 from tuxcare_lib import boot, evidence, facts as gathering, fips, journal, messages, proof, report, repofile, restoration, witness
 from tuxcare_lib.commands import Context, check
 from tuxcare_lib.errors import NotRegisteredError, StateError
-from tuxcare_lib.host import RELEASEVER, SEAT, Facts
+from tuxcare_lib.host import RELEASEVER, Facts
 from tuxcare_lib.model import Boot, Release, Report
 from tuxcare_lib.proof import Evidence, Proof
 
@@ -101,8 +101,7 @@ def _next(context: Context, facts: Facts, repositories: List[Repository], mode: 
     todo = list(context.settings.notes)
     if journal.is_open(context.root):
         return todo + ['An operation was cut off. ' + messages.RECOVER_HINT]
-    if context.root.kind(SEAT):
-        todo.append('The seat of a registration that was cut off may be taken. ' + messages.RECOVER_HINT)
+    todo += ['{} {}'.format(finding.text, finding.remedy) for finding in check.seats(context)]
     if facts.registration or facts.damage:
         todo += ['{} {}'.format(finding.text, finding.remedy) for finding in check.refusals(context, facts)]
     if facts.registration and held != facts.release:
