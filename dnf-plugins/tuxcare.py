@@ -95,8 +95,8 @@ def _has_stamp(path: str) -> bool:
 
 
 def _is_our_command(words: 'Iterable[str]', commands: 'Any') -> bool:
-    """Whether `tuxcare` is the command, and not a word behind another one."""
-    return next((word == 'tuxcare' for word in words if word == 'tuxcare' or word in commands), False)
+    """Whether `tuxcare` is the command, and not a word behind another one. Where there is no command, it is mistyped."""
+    return next((word == 'tuxcare' for word in words if word == 'tuxcare' or word in commands), True)
 
 
 class _CommandLine(object):

@@ -79,7 +79,15 @@ VERBS: Tuple[Verb, ...] = (
 # Beside numbers (of releases, of dnf's options), the only words that follow `tuxcare`.
 _PLAIN = r'({}|[0-9]{{1,2}}(\.[0-9]{{1,2}})?)\Z'.format('|'.join({name for verb in VERBS for name in (verb.name,) + verb.words}))
 _KEY_FLAGS = ('-l', '--license-key')
-_FILE_FLAG = '--license-key-'  # as far as it may be abbreviated
+# What the value of an option of ours looks like; of others there is nothing to tell it from a key.
+_NAME = r'([a-z]{0,16}|[0-9]{1,2}(\.[0-9]{1,2})?)\Z'
+_VALUES = {'FILE': '.*/', 'X.Y': _NAME, 'PRODUCT': _NAME}
+# dnf's short options, and those of them that take a value; any of its long ones may.
+_BUNDLE = re.compile('(-[46CRbcdehqvxy]*)(.?)(.*)', re.S)
+_TAKES_VALUE = re.compile('-([46Cbhqvy]*[Rcdex]|-)')
+# --setopt has the name behind it.
+_JOINED = re.compile('(--(?:setopt=[^=]*|[^=]*))(?:=(.*))?\\Z', re.S)
+_KEY_NAME = re.compile('key|licen[cs]', re.I)
 HIDDEN = '(hidden)'
 # Words of changing verbs that only read.
 _READING = (('diff',), ('status',), ('report',))
@@ -207,38 +215,54 @@ def verb_in(arguments: Sequence[str]) -> Optional[str]:
 def masked(arguments: Sequence[str]) -> List[str]:
     """A raw command line, without the name of the program, that shows no licence key.
 
-    The values of -l and --license-key are hidden, however they are joined, bundled (-yl KEY) or abbreviated, and every word
-    behind `tuxcare` that is none of ours: a key is put there by mistake.
+    The values of -l and --license-key are hidden, however they are joined, bundled (-yl KEY), abbreviated or misspelt, and every
+    word beside `tuxcare` that is none of ours, nor the value of an option: a key is put there by mistake.
     """
-    found = list(arguments)
-    behind, expected = False, ''
-    for position, word in enumerate(arguments):
-        name, joined, value = word.partition('=')
-        option, expected = expected, ''
+    found: List[str] = []
+    is_ours, behind, option = 'tuxcare' in arguments, False, ''
+    for word in arguments:
         if option in _KEY_FLAGS:
-            found[position] = HIDDEN
-        elif len(name) > 2 and '--license-key'.startswith(name):
-            expected = '' if joined else _KEY_FLAGS[1]
-            found[position] = name + joined + HIDDEN if joined else word
+            shown, option = HIDDEN, ''
         elif word.startswith('--'):
-            expected = '' if joined else word
-            if joined and name.startswith(_FILE_FLAG) and '/' not in value:
-                found[position] = name + joined + HIDDEN
-        elif word.startswith('-') and 'l' in word:
-            head, _, rest = word.partition('l')
-            expected = '' if rest else _KEY_FLAGS[0]
-            found[position] = head + 'l' + HIDDEN if rest else word
-        elif behind and not word.startswith('-') and not _is_value(word, option) and not re.match(_PLAIN, word, re.A):
-            found[position] = HIDDEN
+            shown, option = _long(word)
+        elif word.startswith('-'):
+            shown, option = _short(word)
+        else:
+            known = _is_value(word, option) or re.match(_PLAIN, word, re.A) if behind else (
+                not is_ours or word == 'tuxcare' or _TAKES_VALUE.match(option))
+            shown, option = word if known else HIDDEN, ''
         behind = behind or word == 'tuxcare'
+        found.append(shown)
     return found
+
+
+def _long(word: str) -> Tuple[str, str]:
+    """A long option as it is shown, and the option that the next word may be a value of."""
+    name, value = _JOINED.match(word).groups()  # type: ignore[union-attr]
+    ours = any(known.flags[-1].startswith(name) for known in all_options())
+    is_key = len(name) > 2 and _KEY_FLAGS[1].startswith(name) or not ours and _KEY_NAME.search(name)
+    if value is None:
+        return word, _KEY_FLAGS[1] if is_key else word
+    return word if not is_key and (not ours or _is_value(value, name)) else name + '=' + HIDDEN, ''
+
+
+def _short(word: str) -> Tuple[str, str]:
+    """The same of a short one, or of several in one word."""
+    flags, flag, value = _BUNDLE.match(word).groups()  # type: ignore[union-attr]
+    if flag != 'l' and _TAKES_VALUE.match(flags):
+        return word, '' if flag else word
+    return flags + flag + (HIDDEN if value else ''), '' if value else '-' + flag if flag else word
 
 
 def _is_value(word: str, option: str) -> bool:
     """Whether an option of ours takes the word. A file of the key that is in no folder is rather the key itself."""
-    if option.startswith(_FILE_FLAG) and '/' not in word:
-        return False
-    return len(option) > 2 and any(known.metavar and known.flags[-1].startswith(option) for known in all_options())
+    metavar = next((known.metavar for known in all_options() if len(option) > 2 and known.flags[-1].startswith(option)), None)
+    return bool(metavar and re.match(_VALUES.get(metavar, '.'), word, re.A))
+
+
+def plain(word: str) -> str:
+    """What may be said of a product or release that there is not: a key is typed there by mistake, too."""
+    return word if re.match(_NAME, word, re.A) else HIDDEN
 
 
 def hidden(text: str, arguments: Sequence[str]) -> str:

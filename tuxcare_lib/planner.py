@@ -6,7 +6,7 @@ import re
 from typing import Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
 from tuxcare_lib import host as places
-from tuxcare_lib import inifile, registration, repofile
+from tuxcare_lib import cli, inifile, registration, repofile
 from tuxcare_lib.catalogue import Catalogue
 from tuxcare_lib.enrolment import Enquiry, Enrolment
 from tuxcare_lib.errors import (ConfigurationError, EntitlementError, HostError, Problem,
@@ -43,7 +43,7 @@ def check_host(facts: Facts, catalogue: Catalogue, wish: Wish) -> Supported:
         raise HostError('This host runs {}, which is not supported.'.format(facts.os_title),
                         'Supported: {}.'.format(supported(catalogue)))
     if wish.product is not None and wish.product not in catalogue.products:
-        raise UsageError('There is no product {!r}.'.format(wish.product),
+        raise UsageError('There is no product {!r}.'.format(cli.plain(wish.product)),
                          'Known products: {}.'.format(', '.join(sorted(catalogue.products))))
     entry = catalogue.entry(family.id, facts.release) if facts.release else None
     offered = [] if entry is None else [name for name in entry.products if wish.product in (None, name)]
@@ -65,7 +65,7 @@ def _pin(entry: ReleaseEntry, wish: Wish, products: Sequence[Product]) -> Releas
     pin = Release.parse(wish.pin)
     allowed = (entry.release,) + (entry.moves if any(product.moves for product in products) else ())
     if pin is None or pin not in allowed:
-        raise UsageError('The pin cannot be {!r}.'.format(wish.pin), 'This host may be held on: {}.'.format(
+        raise UsageError('The pin cannot be {!r}.'.format(cli.plain(wish.pin)), 'This host may be held on: {}.'.format(
             ', '.join(str(release) for release in allowed)))
     return pin
 

@@ -167,6 +167,8 @@ def test_a_whole_life(life: Life, slash_host: Host) -> None:
     assert "read from that file" in life.dnf(*register, "--license-key-file", ESU_KEY, status=1)
     assert "no such verb" in life.dnf("tuxcare", ESU_KEY, status=1)
     assert "No such command: (hidden)" in life.dnf("-l", ESU_KEY, *register, status=1)
+    assert "No such command: register" in life.dnf("register", "-l", ESU_KEY, status=1)
+    assert "no product '(hidden)'" in life.dnf(*register, "--product", ESU_KEY, status=1)
     assert "broke off" in life.dnf("enrol", status=1, fault=Fault(CutBefore(), path=PROBE))
     life.killed(PROBE, *register, "-l" + ESU_KEY, homes=[SEAT])
     life.dnf("tuxcare", "recover")

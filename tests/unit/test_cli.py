@@ -196,12 +196,12 @@ def test_the_ways_to_give_a_key_are_those_of_pythons_parser(words: Tuple[str, ..
     assert found is None or found.lstrip('=') not in ' '.join(cli.masked(words))
 
 
-PLAIN = '--license-key-file /root/key|--license-key-file=/root/key|-y --local|--json|-l|--product esu --pin 9.2|--pro esu|-d 10|-'
+PLAIN = '--license-key-file /root/key|--license-key-file=/root/key|-y --local|--json|-l|--product esu --pin 9.2|--pro esu|-d 10|-|-d10 --setopt=keepcache=1'
 
 
 @pytest.mark.parametrize('words', PLAIN.split('|'))
 def test_what_is_no_key_is_left_in_the_log(words: str) -> None:
-    arguments = ['tuxcare', 'register'] + words.split()
+    arguments = ['-yc', '/etc/dnf.conf', '-d10', '--installroot', 'root', 'tuxcare', 'register'] + words.split()
     assert cli.masked(arguments) == arguments
 
 
@@ -211,10 +211,16 @@ def test_what_verbs_take_is_left_in_the_log(line: str) -> None:
 
 
 @pytest.mark.parametrize('line', ['tuxcare SECRET', 'tuxcare register --fips SECRET', 'tuxcare register -- SECRET',
-                                  'tuxcare register -y SECRET', 'tuxcare fips SECRET', '-l SECRET tuxcare register'])
+                                  'tuxcare register -y SECRET', 'tuxcare fips SECRET', '-l SECRET tuxcare register',
+                                  '-L SECRET tuxcare register', 'tuxcare register -LSECRET', 'tuxcare --licence SECRET', 'SECRET tuxcare',
+                                  'tuxcare register --licence-key=SECRET', 'tuxcare --license_key=SECRET=',
+                                  'tuxcare register --setopt=license_key=SECRET', '--key SECRET tuxcare', 'tuxcare --key=SECRET',
+                                  'tuxcare register --product SECRET', 'tuxcare register --pin=SECRET', 'register -l SECRET',
+                                  'TUXCARE_LICENSE_KEY=SECRET tuxcare register', 'tuxcar register --license-key SECRET'])
 def test_a_key_in_the_wrong_place_is_hidden(line: str) -> None:
     """It is a mistake, and dnf has it in its log before it is told so."""
-    said = 'Command line error: unrecognized arguments: SECRET. dnf {} '.format(line)
+    said = 'Command line error: unrecognized arguments: {}. dnf {} '.format(
+        next(word for word in line.split() if 'SECRET' in word), line)
     assert 'SECRET' not in cli.hidden(said, line.split())
 
 
