@@ -55,6 +55,16 @@ def run(root: Root, commands: Sequence[Tuple[str, ...]], say: Callable[[str], No
     return list(commands)
 
 
+def kept(root: Root, now: Boot) -> Tuple[Tuple[str, ...], ...]:
+    """What makes the next boot one in FIPS mode as that of another FIPS kernel is, the running one's first.
+
+    Nothing where no other one is in FIPS mode: then somebody has left it for all of them.
+    """
+    found = [entry for entry in entries(root, now.default_kernel) if not entry.missing]
+    found.sort(key=lambda entry: not entry.kernel.endswith('-' + now.running_kernel))
+    return fips.kept(now, [now._replace(default_kernel=entry.kernel, arguments=entry.arguments) for entry in found])
+
+
 def restore(root: Root, before: Boot, say: Callable[[str], None]) -> None:
     """The next boot is as `before`. Raises CommandError, also where the boot loader does not show it then."""
     if not run(root, fips.way_back(read(root), before), say):

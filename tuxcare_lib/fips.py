@@ -87,13 +87,23 @@ def is_fips_image(path: str) -> bool:
     return is_fips_build(path.rpartition('.')[0])
 
 
-def kept(now: Boot, before: Boot, images: Sequence[str]) -> Tuple[Tuple[str, ...], ...]:
-    """What has to be run so that the next boot is in FIPS mode as `before`; `images` are the FIPS kernels that are there."""
-    image = now.default_kernel
-    if not is_fips_image(image):
-        image = before.default_kernel if before.default_kernel in images else next(iter(images), image)
-    words = ' '.join(word for word in before.arguments.split() if word.startswith(('fips=', 'boot=')))
-    return (('grubby', '--set-default=' + image), ('grubby', '--update-kernel=' + image, '--args=' + words))
+def is_kept(boot: Boot) -> bool:
+    """Whether the next boot is of a FIPS kernel in FIPS mode."""
+    return will_be_on(boot) and is_fips_image(boot.default_kernel)
+
+
+def kept(now: Boot, others: Sequence[Boot]) -> Tuple[Tuple[str, ...], ...]:
+    """The program that makes the next boot one in FIPS mode again; none where it is, or none of `others` is one.
+
+    It is a single program, so a kill leaves the boot loader as before or after it.
+    """
+    model = next((other for other in others if is_kept(other)), None)
+    if is_kept(now) or model is None:
+        return ()
+    if not is_fips_image(now.default_kernel):
+        return (('grubby', '--set-default=' + model.default_kernel),)
+    words = ' '.join(word for word in model.arguments.split() if word.startswith(('fips=', 'boot=')))
+    return (('grubby', '--update-kernel=' + now.default_kernel, '--args=' + words),)
 
 
 def by_arguments(image: str) -> bool:

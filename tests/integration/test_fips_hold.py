@@ -9,6 +9,7 @@ import pytest
 from tests.integration.conftest import Hosts
 from tests.integration.fips_host import STOCK, VALIDATED, Grown, grown, in_fips  # noqa: F401 (fixtures)
 from tests.integration.outcome import document, is_done, register, untouched
+from tests.integration.test_packages_cut_off import dies
 from tests.sandbox import rpms
 from tests.sandbox.boot import choose
 from tests.sandbox.host import Host
@@ -186,7 +187,12 @@ def test_three_later_kernels_of_the_vendor(in_fips: Host, service: Service, tree
                         "--setopt=protect_running_kernel=0")
     assert alone.returncode == 1 and "held in FIPS mode" in alone.stderr and set_of(in_fips) == before
     for number, evr in enumerate(LATER):
-        is_done(in_fips.dnf("-y", "upgrade", "--exclude=" + ",".join("kernel*-%s" % other for other in LATER[number + 1:])))
+        words = ["upgrade", "--exclude=" + ",".join("kernel*-%s" % other for other in LATER[number + 1:])]
+        if number == 2:
+            is_done(in_fips.dnf("-y", *words))
+        else:
+            dies(in_fips, "Verifying", *words)
+            is_put_right(in_fips, evr + ".x86_64", by_recover=number == 0)
         kernels = {nevra for nevra in in_fips.installed() if nevra.startswith("kernel-core-")}
         assert "kernel-core-%s.x86_64" % evr in kernels and "kernel-core-" + VALIDATED in kernels and len(kernels) >= 2
         assert in_fips.reboot().fips_enabled and is_fips_build(boots(in_fips).rpartition(".")[0])
@@ -197,6 +203,17 @@ def test_three_later_kernels_of_the_vendor(in_fips: Host, service: Service, tree
     in_fips.reboot(VALIDATED)  # the one that is the default goes: another FIPS kernel is, and not the community's
     is_done(in_fips.dnf("-y", "remove", "kernel-core-" + LATER[-1]))
     assert in_fips.reboot().fips_enabled and is_fips_build(boots(in_fips).rpartition(".")[0])
+
+
+def is_put_right(host: Host, kernel: str, by_recover: bool) -> None:
+    """A later kernel came in a transaction that was killed: the default without the mode, until the next one or `recover`."""
+    entry = choose(host.root)
+    assert (entry.osrelease, entry.fips_enabled) == (kernel, False)
+    with untouched(host):
+        shown = document(host.dnf("tuxcare", "recover", "--dry-run", "--json"))
+    assert shown["commands"] == [["grubby", "--update-kernel=/boot/vmlinuz-" + kernel, "--args=fips=1"]]
+    said = is_done(host.dnf("-y", "tuxcare", "recover")) if by_recover else host.dnf("-y", "reinstall", "less").stderr
+    assert said.count("The next boot, of /boot/vmlinuz-%s, is in FIPS mode again." % kernel) == 1
 
 
 def test_strict(in_fips: Host) -> None:  # noqa: F811

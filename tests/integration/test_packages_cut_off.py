@@ -27,6 +27,12 @@ KERNEL_LINE = "kernel-core-" + VALIDATED
 
 
 def killed(host: Host, at: str, *args: str) -> None:
+    """As `dies`, in an operation of ours."""
+    said = dies(host, at, *args)
+    assert (host.root / JOURNAL).exists(), said
+
+
+def dies(host: Host, at: str, *args: str) -> str:
     """`dnf -y ARGS…` dies when a line of its progress matches: rpm has done, or is about to do, what that line says."""
     process = host.start_dnf("-y", *args)
     said = ""
@@ -38,7 +44,7 @@ def killed(host: Host, at: str, *args: str) -> None:
             break
     process.communicate()
     assert process.returncode == -signal.SIGKILL, said
-    assert (host.root / JOURNAL).exists(), said
+    return said
 
 
 def packages_of(host: Host, *names: str) -> List[str]:

@@ -63,23 +63,17 @@ class Aftermath:
     def _keep_fips(self, before: Boot) -> None:
         """The next boot stays in FIPS mode: a later kernel starts in it, too, and where one went another FIPS kernel does."""
         now = boot.read(self._root)
-        if now == before and self._is_kept(now):
+        if fips.is_kept(now):
             return
         with contextlib.suppress(CommandError):
-            if self._is_kept(before) and not self._is_kept(now):
-                boot.run(self._root, fips.kept(now, before, self._kernels()), logger.debug)
+            # A FIPS kernel that was the default before, without the mode, came in a transaction that was killed.
+            if fips.is_kept(before) or fips.is_fips_image(now.default_kernel):
+                boot.run(self._root, boot.kept(self._root, now), logger.debug)
         now = boot.read(self._root)
-        if not self._is_kept(now) and (self._is_kept(before) or boot.is_in_fips_mode(self._root)):
-            logger.warning('tuxcare: the next boot, of %s, is not in FIPS mode. %s', now.default_kernel, messages.ENABLE_HINT)
-
-    @staticmethod
-    def _is_kept(state: Boot) -> bool:
-        return fips.will_be_on(state) and fips.is_fips_image(state.default_kernel)
-
-    def _kernels(self) -> List[str]:
-        """The images of FIPS kernels, by name."""
-        paths = ['/boot/' + name for name in self._root.names('/boot') if name.startswith('vmlinuz-')]
-        return [path for path in paths if fips.is_fips_image(path)]
+        if not fips.is_kept(now) and (fips.is_kept(before) or now.mode_on):
+            logger.warning('tuxcare: %s', messages.NOT_KEPT.format(kernel=now.default_kernel))
+        elif fips.is_kept(now) and not fips.is_kept(before):
+            logger.warning('tuxcare: %s', messages.KEPT.format(kernel=now.default_kernel))
 
     def _remind(self) -> None:
         """That a reboot is due, once."""

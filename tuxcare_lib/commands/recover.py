@@ -3,10 +3,10 @@
 
 from typing import Callable, List, Sequence, Tuple
 
-from tuxcare_lib import boot, facts as gathering, journal, lock, messages, restoration
+from tuxcare_lib import boot, facts as gathering, fips, journal, lock, messages, restoration
 from tuxcare_lib.commands import Context, interruptible, packages_have_begun, settled
 from tuxcare_lib.errors import DeclinedError, RecoveryError, TuxcareError
-from tuxcare_lib.host import BEFORE, MARKER, OWN_FILES, REGISTRATION, RELEASEVER, SEAT, TOKEN, TUXCARE_REPO, Facts
+from tuxcare_lib.host import BEFORE, FIPS_STATE, MARKER, OWN_FILES, REGISTRATION, RELEASEVER, SEAT, TOKEN, TUXCARE_REPO, Facts
 from tuxcare_lib.journal import Open
 from tuxcare_lib.model import Change, Plan, Report
 from tuxcare_lib.report import plan_report
@@ -29,13 +29,18 @@ def run(context: Context) -> Report:
                 raise
             raise RecoveryError('What stood in its place may be gone: {}. {}'.format(', '.join(cleared), error.message),
                                 error.remedy)
+        is_held, commands = _next_boot(context)
+        if is_held:
+            boot.run(context.root, commands, context.console.say)
+            now = boot.read(context.root)
+            notes.append((messages.KEPT if fips.is_kept(now) else messages.NOT_KEPT).format(kernel=now.default_kernel))
     restored = sorted(change.path for change in changes if change.path in OWN_FILES)
     report = ['Removed what stood in its place: {}'.format(path) for path in cleared]
     report += ['Put back: {}'.format(path) for path in restored] + notes
     if not report and not lines:
         report = ['Nothing was cut off, and nothing is missing.']
     return Report(tuple(report), {
-        'command': 'recover', 'exit_status': 0, 'changed': bool(lines or cleared or restored), 'settled': lines,
+        'command': 'recover', 'exit_status': 0, 'changed': bool(lines or cleared or restored or commands), 'settled': lines,
         'restored': restored, 'notes': notes})
 
 
@@ -89,7 +94,20 @@ def _plan(context: Context) -> Plan:
     if pending:
         return Plan(owed, tuple(pending))
     changes, notes = _mended(context)
-    return Plan(owed, tuple(changes), notes=tuple(notes))
+    return Plan(owed, tuple(changes), commands=_next_boot(context)[1], notes=tuple(notes))
+
+
+def _next_boot(context: Context) -> Tuple[bool, Tuple[Tuple[str, ...], ...]]:
+    """Whether this host is held in FIPS mode and the next boot is not in it; and what puts that right, if anything does.
+
+    So it is after dnf was killed in a transaction that brought a later FIPS kernel. Where another kernel was chosen and runs, it
+    stays the default.
+    """
+    data = context.root.read(FIPS_STATE) if context.root.kind(REGISTRATION) else None
+    now = boot.read(context.root)
+    if data is None or fips.leaving(data) or not now.default_kernel or fips.is_kept(now):
+        return False, ()
+    return True, boot.kept(context.root, now) if now.mode_on or fips.is_fips_image(now.default_kernel) else ()
 
 
 def _mended(context: Context) -> Tuple[List[Change], List[str]]:
