@@ -10,6 +10,9 @@ from tuxcare_lib.model import Boot, Work
 from tuxcare_lib.proof import Entry
 from tuxcare_lib.rootfs import Root
 
+# Seconds: fips-mode-setup makes the initial file system of each kernel anew.
+_LIMIT = 1800
+
 
 def read(root: Root) -> Boot:
     """The boot state. What cannot be read is empty: no boot loader in a container, no /proc below an image.
@@ -17,6 +20,8 @@ def read(root: Root) -> Boot:
     Who is not root cannot read grubenv, and grubby names the first entry as the default then: so it is not asked.
     """
     default = _said(root, 'grubby', '--default-kernel') if os.geteuid() == 0 else ''
+    if not default.startswith('/') or '\n' in default:
+        default = ''  # no path, so nothing that could be set again
     entry = _said(root, 'grubby', '--info=' + default) if default else ''
     arguments = next((line[5:].strip('"') for line in entry.split('\n') if line.startswith('args=')), '')
     return Boot(_first_line(root, '/proc/sys/kernel/osrelease'), is_in_fips_mode(root),
@@ -51,7 +56,7 @@ def run(root: Root, commands: Sequence[Tuple[str, ...]], say: Callable[[str], No
     """Run the programs in order, saying each. Returns them. Raises CommandError at the first that fails."""
     for command in commands:
         say('Running: ' + ' '.join(command))
-        executor.run(root, command)
+        executor.run(root, command, _LIMIT)
     return list(commands)
 
 

@@ -13,6 +13,9 @@ from tuxcare_lib.rootfs import Root
 # Nothing of the user's environment reaches a program: neither PATH nor a secret, and its words are English.
 _ENVIRONMENT = {'PATH': '/usr/sbin:/usr/bin:/sbin:/bin', 'LC_ALL': 'C', 'HOME': '/root'}
 
+# Seconds for an answer; what makes initial file systems anew takes longer.
+_LIMIT = 60
+
 
 def converse(dialogue: Dialogue, send: Callable[[Request], Response], ask: Callable[[str], bool],
              keep: Callable[[Token], None] = lambda token: None) -> Any:
@@ -59,26 +62,38 @@ class Ended(NamedTuple):
     stderr: str
 
 
-def run(root: Root, argv: Sequence[str]) -> str:
+def run(root: Root, argv: Sequence[str], limit: float = _LIMIT) -> str:
     """Run a program of the system as `ended` does. Returns its standard output.
 
     Raises CommandError, where it failed with the last line that it printed.
     """
-    done = ended(root, argv)
+    done = ended(root, argv, limit)
     if done.status:
-        last = (done.stderr.strip() or done.stdout.strip()).split('\n')[-1]
-        raise CommandError('`{}` failed with status {}: {}'.format(' '.join(argv), done.status, last or 'no output.'),
+        last = (done.stderr.strip() or done.stdout.strip()).split('\n')[-1].rstrip('.')
+        raise CommandError('`{}` failed with status {}: {}.'.format(' '.join(argv), done.status, last or 'no output'),
                            'Mend the cause and run the command again.')
     return done.stdout
 
 
-def ended(root: Root, argv: Sequence[str]) -> Ended:
-    """Run a program inside the root (chroot where it is not the running one). Raises CommandError where it cannot be run."""
+def ended(root: Root, argv: Sequence[str], limit: float = _LIMIT) -> Ended:
+    """Run a program inside the root (chroot where it is not the running one).
+
+    Raises CommandError where it cannot be run, or does not end within `limit` seconds: then it is killed.
+    """
     command: List[str] = list(argv) if root.is_host else ['chroot', root.path] + list(argv)
     try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                              env=_ENVIRONMENT)
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                   env=_ENVIRONMENT)
     except OSError as error:
         raise CommandError('{} cannot be run: {}.'.format(argv[0], os.strerror(error.errno or 0)),
                            'Install the package that has it.')
-    return Ended(done.returncode, done.stdout.decode('utf-8', 'replace'), done.stderr.decode('utf-8', 'replace'))
+    with process:
+        try:
+            stdout, stderr = process.communicate(timeout=limit)
+        except BaseException as error:
+            process.kill()  # and no more is read: what it started itself may hold the pipes open
+            if not isinstance(error, subprocess.TimeoutExpired):
+                raise
+            raise CommandError('`{}` did not end within {} s, and was killed.'.format(' '.join(argv), limit),
+                               'Mend the cause and run the command again.')
+    return Ended(process.returncode, stdout.decode('utf-8', 'replace'), stderr.decode('utf-8', 'replace'))

@@ -170,8 +170,8 @@ def undo(root: Root, say: Callable[[str], None] = lambda line: None) -> str:
         commit(root)
         if document['made_folder']:
             root.remove_empty_folder(STATE_FOLDER)
-    except (TuxcareError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise RecoveryError('The change could not be undone: {}'.format(error),
+    except (TuxcareError, ValueError, KeyError, TypeError, AttributeError, RecursionError, KeyboardInterrupt) as error:
+        raise RecoveryError('The change could not be undone: {}'.format(str(error) or 'It was interrupted.'),
                             'Mend the cause and run `dnf tuxcare recover`.')
     return str(document['verb'])
 

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """No dnf command takes a host out of FIPS mode (docs/fips.md, Hold); what keeps to FIPS comes through."""
+import os
+import signal
 import subprocess
+import time
 from pathlib import Path
 from typing import Callable, Dict, Iterator, List, Set, Tuple, Union
 
@@ -171,6 +174,44 @@ def test_the_guard_refuses_and_not_dnf_alone(held: Host) -> None:
                           stderr=subprocess.PIPE, universal_newlines=True, env=held._env(None, None))
     assert "held in FIPS mode: it would take the place of gnutls-3.7.6-23.el9_2.tuxcare.3.x86_64" in done.stderr, done.stderr
     assert set_of(held) == before
+
+
+@pytest.mark.parametrize("program, order, interrupts, status, words", [
+    ("grubby", "lie --set-default", 0, 1, "did not take"), ("grubby", "lie --default-kernel", 0, 1, "Install grubby"),
+    ("grubby", "1 --update-kernel", 0, 5, "dnf tuxcare recover"), ("grubby", "hang --update-kernel", 2, 5, "dnf tuxcare recover"),
+], ids=["lies", "names nothing", "fails, and on the way back", "hangs, and on the way back"])
+def test_leaving_fails(held: Host, program: str, order: str, interrupts: int, status: int, words: str) -> None:
+    """Before, or told with exit status 5 until `recover`; a program that hangs is ended by Ctrl-C."""
+    before = boot_state(held)
+    path = held.root / "var/lib/sandbox-standins" / (program + ".fail")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(order + "\n")
+    process = held.start_dnf("-y", "tuxcare", "fips", "disable")
+    for _ in range(interrupts):
+        wait_for(path.with_suffix(".hangs"))
+        os.killpg(process.pid, signal.SIGINT)
+    said = process.communicate(timeout=60)[1]
+    path.unlink()
+    errors = [line for line in said.splitlines() if line.startswith("Error: ")]
+    assert process.returncode == status and len(errors) == 1 and words in errors[0], said
+    if status == 5:
+        assert "its changes were undone" in is_done(held.dnf("tuxcare", "recover"))
+    assert boot_state(held) == before
+
+
+def boot_state(host: Host) -> Dict[str, object]:
+    """All that leaving FIPS mode changes."""
+    places = ("boot/", "etc/crypto-policies", "etc/dracut.conf.d", "etc/system-fips", "etc/yum.repos.d", "var/lib/tuxcare")
+    return {path: entry for path, entry in host.snapshot().items() if path.startswith(places)}
+
+
+def wait_for(path: Path) -> None:
+    """Until it is there; then it goes."""
+    for _ in range(600):
+        if path.exists():
+            return path.unlink()
+        time.sleep(0.1)
+    raise AssertionError("nothing hangs")
 
 
 def test_other_updates_come_through(held: Host) -> None:

@@ -2,6 +2,7 @@
 """Dialogues run to their end, programs of the system run without the user's environment."""
 
 import os
+import time
 from pathlib import Path
 from typing import Any, List
 
@@ -103,6 +104,14 @@ def test_a_program_that_fails_is_one_line(script: str, words: str) -> None:
     with pytest.raises(CommandError) as caught:
         executor.run(HOST, ['sh', '-c', script])
     assert words in str(caught.value) and '\n' not in str(caught.value) and caught.value.remedy
+
+
+def test_a_program_that_does_not_end_is_killed() -> None:
+    """What it started itself has the pipe open for longer."""
+    began = time.monotonic()
+    with pytest.raises(CommandError, match='did not end within 0.2 s'):
+        executor.run(HOST, ['sh', '-c', 'sleep 20 & wait'], 0.2)
+    assert time.monotonic() - began < 10
 
 
 @pytest.mark.parametrize('argv', [['no-such-program-here'], ['/etc/passwd']], ids=['missing', 'not-executable'])

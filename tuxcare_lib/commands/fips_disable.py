@@ -20,10 +20,10 @@ VERB = 'dnf tuxcare fips disable'
 
 
 def prepare(context: Context) -> Prepared:
-    """Read the host: switching off is always possible, on a host that is not registered too. Raises HostError, StateError."""
+    """Read the host, which need not be registered. Raises HostError, StateError or CommandError."""
     facts = gathering.gather(context.root, context.architecture)
     if not context.options.flag('packages'):
-        now = boot.read(context.root)
+        now = uninstall.now_booting(context)
         return Prepared(facts, (), now, _target(context, now), False, False)
     wanted = evidence.wanted_set(context.catalogue, facts)
     if wanted is None:

@@ -10,7 +10,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Sequence, Tuple
 
 from tuxcare_lib import boot, facts as gathering, fips, messages, planner, repofile, restoration, rpmdb
 from tuxcare_lib.commands import UNINSTALL, Context, intact, side, unregister
-from tuxcare_lib.errors import RecoveryError, ServiceError, TuxcareError, UsageError
+from tuxcare_lib.errors import CommandError, RecoveryError, ServiceError, TuxcareError, UsageError
 from tuxcare_lib.host import FIPS_STATE, Facts
 from tuxcare_lib.model import Boot, Change, Plan, Report, Work
 from tuxcare_lib.pin import OWN_PACKAGE
@@ -57,7 +57,7 @@ class Prepared(NamedTuple):
 
 
 def prepare(context: Context) -> Prepared:
-    """Read the host. Raises UsageError for one that the vendor's own tool registered, ConflictError and StateError."""
+    """Read the host. Raises UsageError for one that the vendor's own tool registered, ConflictError, StateError, CommandError."""
     facts = gathering.gather(context.root, context.architecture)
     if facts.by_vendors_tool:
         raise UsageError('This host was registered by the vendor\'s own tool, not by dnf tuxcare.', 'Use `tuxctl -d`.')
@@ -73,11 +73,20 @@ def found(context: Context, facts: Facts, wanted: Callable[[Package], bool]) -> 
     every = rpmdb.everything(context.root)
     ours = tuple(package for package in every if fips.is_vendors_build(package.vendor, package.release)
                  and package.name != OWN_PACKAGE and wanted(package))
-    now = boot.read(context.root)
+    now = now_booting(context)
     others = _images(context, [package for package in every if package not in ours])
     theirs = _images(context, ours)
     return Prepared(facts, ours, now, _target(context, now, others, theirs), bool(theirs) and not others,
                     '/boot/vmlinuz-' + now.running_kernel in theirs)
+
+
+def now_booting(context: Context) -> Boot:
+    """How the host boots. Raises CommandError where FIPS mode is to be left, and nobody says what there is to put back."""
+    now = boot.read(context.root)
+    if context.root.kind(FIPS_STATE) and not now.default_kernel:
+        raise CommandError('grubby names no default kernel, so FIPS mode cannot be left.',
+                           'Install grubby; look at `grubby --default-kernel`.')
+    return now
 
 
 def _images(context: Context, packages: Sequence[Package]) -> List[str]:
