@@ -4,6 +4,7 @@
 A schema is {kind of section: {key: Key}}. A section's name is its kind, or the kind and its arguments: `[release almalinux 9.2]`.
 """
 
+import contextlib
 import re
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Tuple
 from urllib.parse import urlsplit
@@ -76,7 +77,7 @@ def _values(path: str, section: inifile.Section, keys: Mapping[str, Key]) -> Tup
         try:
             values[option.key] = key.parse(option.value)
         except ValueError as error:
-            shown = re.sub(r'//[^/@]*@', '//(hidden)@', option.value)  # an address may hold a password
+            shown = re.sub('//.*@', '//(hidden)@', option.value)  # an address may hold a password
             problems.append(Problem(path, place, '{} = {!r}: {}'.format(option.key, shown, error)))
     present = {option.key for option in section.options}
     problems += [Problem(path, section.start + 1, '[{}] lacks the key {!r}'.format(section.name, name))
@@ -126,9 +127,22 @@ def address(value: str, schemes: Tuple[str, ...]) -> str:
         raise ValueError('not an address: {}'.format(error))
     if parts.scheme not in schemes or (not parts.hostname and parts.scheme != 'file'):
         raise ValueError('an address that begins with {} is needed'.format(' or '.join(name + '://' for name in schemes)))
+    if parts.hostname:
+        host(value)
     if port == 0 or parts.username is not None or parts.query or parts.fragment or re.search(r'[\s$]', value):
         raise ValueError('an address without user name, query, fragment, blank or variable is needed')
     return value.rstrip('/')
+
+
+def host(value: str) -> None:
+    """Raises ValueError where the host or the port of an address cannot be one, without its words: they may hold a password."""
+    found = None
+    with contextlib.suppress(ValueError):
+        parts = urlsplit(value)
+        if parts.port != 0:  # raises ValueError where it is none
+            found = re.match(r'(([\w-]{1,63}\.)*[\w-]{1,63}\.?|[0-9a-f.]*:[0-9a-f:.]+)\Z', parts.hostname or '')
+    if not found:
+        raise ValueError('an address with a host, and with a port from 1 to 65535 or none, is needed')
 
 
 def url(value: str) -> str:

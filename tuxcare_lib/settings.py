@@ -7,7 +7,7 @@ from typing import Dict, List, NamedTuple, Optional, Tuple
 from urllib.parse import urlsplit
 
 from tuxcare_lib import schema
-from tuxcare_lib.errors import ConfigurationError
+from tuxcare_lib.errors import ConfigurationError, Problem
 from tuxcare_lib.schema import Key
 
 PATH = '/etc/dnf/plugins/tuxcare.conf'
@@ -45,6 +45,8 @@ def _proxy(value: str) -> str:
     """A proxy's address, in which a user name and password may stand; empty for none."""
     if value and not re.match(r'(https?|socks[45]h?)://[!-~]+\Z', value, re.A):
         raise ValueError('an address that begins with http://, https:// or socks5:// is needed')
+    if value:
+        schema.host(value)
     return value
 
 
@@ -109,6 +111,14 @@ def read(text: Optional[str], defaults: Dict[str, str], path: str = PATH) -> Set
             if section.kind != 'main':
                 values[name] = section.values[name]
     return Settings(**values)  # type: ignore[arg-type]
+
+
+def check_proxy(value: str) -> None:
+    """dnf takes any text for its own proxy. Raises ConfigurationError, without the text: it may hold a password."""
+    try:
+        schema.host(value if '://' in value else 'http://' + value)
+    except ValueError as error:
+        raise ConfigurationError([Problem('proxy of dnf.conf (or --setopt)', 0, str(error))], 'Correct it.')
 
 
 def hosts_without_tls(settings: Settings) -> List[str]:

@@ -5,6 +5,7 @@ The environment and files of the user do not steer it (proxies, .netrc, certific
 """
 
 import contextlib
+import os
 import random
 import re
 import threading
@@ -147,6 +148,8 @@ class Transport:
         proxies = {'http': self._network.proxy, 'https': self._network.proxy} if self._network.proxy else {}
         verify: Union[str, bool] = self._network.ca_file or self._network.verify
         failure: Optional[TransportError] = None
+        if self._network.ca_file and not (os.path.isfile(self._network.ca_file) or os.path.isdir(self._network.ca_file)):
+            raise _unreadable(self._network.ca_file)  # of a pipe it would be read for ever
         try:
             with self._session.request(
                     request.method, url, json=request.json, headers=request.headers, allow_redirects=False, stream=True,
@@ -254,6 +257,9 @@ def _translated(error: Exception, url: str, ca_file: str) -> TransportError:
         does = 'wants a user name and password' if 'failed: 407' in text else 'refuses or does not answer'
         return _NotSent(TransportError('The proxy for {} {}.'.format(host, does),
                                        'Check proxy in the configuration, or dnf.conf.'))
+    if isinstance(error, requests.exceptions.InvalidSchema):
+        return _unsent('The proxy for {} needs the Python module socks.'.format(host),
+                       'Install python3-pysocks, or change proxy in the configuration, or dnf.conf.')
     if isinstance(error, requests.exceptions.ConnectTimeout):
         return _NotSent(TransportError('{} does not answer.'.format(host), 'Check the network and the firewall.'))
     if isinstance(error, requests.exceptions.Timeout) or 'Read timed out' in text:  # the latter within a body
@@ -288,7 +294,7 @@ def _tls_failure(text: str, host: str, ca_file: str) -> TransportError:
 
 def _unreadable(ca_file: str) -> TransportError:
     return _unsent('The certificates in {} cannot be read.'.format(ca_file or 'the system store'),
-                   'Check ca_file in the configuration.')
+                   'Check ca_file in the configuration, or sslcacert in dnf.conf.')
 
 
 def _unsent(message: str, remedy: str) -> TransportError:

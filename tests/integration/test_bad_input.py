@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bad input to `dnf tuxcare`: one clear line, exit status 1, nothing changed, no seat taken. More of it is in `failures`."""
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -243,6 +244,22 @@ def test_a_bad_configuration(host: Host, service: Service, text: str, words: Lis
     with untouched(host, service):
         line = refused(host.dnf("tuxcare", *args, env=KEY), *words)
     assert service.requests == [] and "secret" not in line
+
+
+@pytest.mark.parametrize("setting, words", [
+    ("proxy=http://me:secret@a..b:3128", ["proxy of dnf.conf", "a host"]), ("proxy=http://me:secret@[::1", ["proxy of dnf.conf"]),
+    ("proxy=socks5://127.0.0.1:9", ["the proxy", "dnf.conf"]), ("sslcacert={root}/tmp/pipe", ["/tmp/pipe", "sslcacert"]),
+], ids=lambda value: str(value).partition("=")[0] + str(value)[-12:])
+def test_what_dnf_takes_for_the_way_to_the_service_and_is_none(
+    host: Host, service: Service, setting: str, words: List[str]
+) -> None:
+    """Nothing was sent, so no seat may be taken; a pipe would be read for ever."""
+    path = host.root / "etc/dnf/plugins/tuxcare.conf"
+    path.write_text("".join(line for line in path.open() if not line.startswith("ca_file")) + "retries = 0\n")
+    os.mkfifo(str(host.root / "tmp/pipe"))
+    with untouched(host, service):
+        line = refused(host.dnf("--setopt=" + setting.format(root=host.root), "tuxcare", "register", env=KEY), *words)
+    assert service.requests == [] and "secret" not in line and "seat" not in line
 
 
 def test_a_bad_catalogue_addition(host: Host, service: Service) -> None:

@@ -26,7 +26,7 @@ from tuxcare_lib.errors import (Check, CommandError, DeclinedError, PreflightErr
 from tuxcare_lib.model import Report, Request, Response, Work
 from tuxcare_lib.report import check_lines
 from tuxcare_lib.rootfs import Root
-from tuxcare_lib.settings import Settings
+from tuxcare_lib.settings import Settings, check_proxy
 
 logger = logging.getLogger('dnf')
 
@@ -342,6 +342,8 @@ class _Sender:
             from tuxcare_lib.transport import Network, Transport
             if not self._network['verify'] and not (self._settings.ca_file or self._network['ca_file']):
                 logger.warning('sslverify is off in dnf.conf: whoever is on the way can read the licence key and the token.')
+            if self._network['proxy'] and not self._settings.proxy:
+                check_proxy(self._network['proxy'])
             self._transport = Transport(Network(
                 ca_file=self._settings.ca_file or self._network['ca_file'],
                 verify=self._network['verify'], proxy=self._settings.proxy or self._network['proxy'],
