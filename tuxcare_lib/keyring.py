@@ -4,7 +4,8 @@
 import contextlib
 import os
 import tempfile
-from typing import Iterator, NamedTuple
+import threading
+from typing import Any, Iterator, NamedTuple
 
 import gnupg
 
@@ -27,16 +28,36 @@ class SigningKey(NamedTuple):
     binary: bytes
 
 
-def check(data: bytes, fingerprint: str) -> SigningKey:
+class _Ring(gnupg.GPG):  # type: ignore[misc]
+    """gpg, ended by the clock: a few bytes of a compressed packet keep it busy for long."""
+
+    seconds = 0.0
+    took_longer = False
+
+    def _open_subprocess(self, *arguments: Any, **options: Any) -> Any:
+        process = super()._open_subprocess(*arguments, **options)
+        if self.seconds:
+            clock = threading.Timer(self.seconds, self._end, [process])
+            clock.daemon = True
+            clock.start()
+        return process
+
+    def _end(self, process: Any) -> None:
+        if process.poll() is None:
+            self.took_longer = True
+            process.kill()
+
+
+def check(data: bytes, fingerprint: str, seconds: float = 20) -> SigningKey:
     """The one key in a file. What comes out is exported anew, so nothing else that the file held can ever be trusted.
 
-    Raises SigningKeyError for no key, a second one, another one, or one that has expired or was revoked.
+    Raises SigningKeyError for no key, a second one, another one, one that has expired or was revoked, or one that gpg has not
+    read in `seconds`.
     """
-    with _folder() as home, _own_environment(HOME=home):
+    with _folder() as home, _own_environment(HOME=home), _ring(home, seconds) as ring:
         path = os.path.join(home, 'key')
         with open(path, 'wb') as stream:
             stream.write(data)
-        ring = _ring(home)
         found = ring.scan_keys(path)
         prints = [str(key['fingerprint']) for key in found]
         if not prints:
@@ -45,7 +66,8 @@ def check(data: bytes, fingerprint: str) -> SigningKey:
             raise SigningKeyError('The file fetched as the signing key holds {}, and not exactly {}.'.format(
                 ' and '.join(prints), fingerprint),
                 'Do not trust it; compare gpg_key_fingerprint with what the vendor publishes.')
-        ring.import_keys(data)
+        for _ in range(2):  # a revocation in front of the key finds it at the second time
+            ring.import_keys(data)
         if any(key['trust'] in ('r', 'e') for key in ring.list_keys() if key['fingerprint'] == fingerprint):
             raise SigningKeyError('The signing key {} was revoked or has expired.'.format(fingerprint), 'Ask the vendor.')
         armored, binary = ring.export_keys(fingerprint), ring.export_keys(fingerprint, armor=False)
@@ -75,11 +97,19 @@ def _own_environment(**more: str) -> Iterator[None]:
         os.environ.update(users)
 
 
-def _ring(home: str) -> gnupg.GPG:
+@contextlib.contextmanager
+def _ring(home: str, seconds: float) -> Iterator[_Ring]:
     try:
-        return gnupg.GPG(gnupghome=home)
+        ring = _Ring(gnupghome=home)
     except (OSError, ValueError):
         raise SigningKeyError('The program gpg cannot be run.', 'Install gnupg2.')
+    ring.seconds = seconds
+    try:
+        yield ring
+    finally:
+        if ring.took_longer:  # whatever it had said until then
+            raise SigningKeyError('gpg took longer than {} s to read the file fetched as the signing key.'.format(seconds),
+                                  'Check gpg_key_url in the configuration.')
 
 
 def _bytes(value: object) -> bytes:

@@ -2,8 +2,10 @@
 """The signing key: exactly one, by its whole fingerprint, alive. With real keys of a real gpg."""
 
 import shutil
+import struct
 import subprocess
 import tempfile
+import zlib
 from typing import Iterator, List, NamedTuple
 
 import pytest
@@ -114,8 +116,19 @@ def test_an_expired_key_is_refused(gpg: Gpg) -> None:
 def test_a_revoked_key_is_refused(gpg: Gpg) -> None:
     fingerprint = gpg.make('Lost Key')
     with open('{}/openpgp-revocs.d/{}.rev'.format(gpg.home, fingerprint), 'rb') as stream:
-        gpg.run('--import', given=stream.read().replace(b':-----BEGIN', b'-----BEGIN'))
+        revocation = stream.read().replace(b':-----BEGIN', b'-----BEGIN')
+    key = gpg.run('--export', 'Lost Key')
+    assert 'revoked' in refused(gpg.run('--dearmor', given=revocation) + key, fingerprint)
+    gpg.run('--import', given=revocation)
     assert 'revoked' in refused(gpg.export('Lost Key'), fingerprint)
+
+
+def test_a_file_that_keeps_gpg_busy_is_refused(gpg: Gpg, prints: List[str]) -> None:
+    packed = b'\x02' + zlib.compress(b'\xca\x03PGP' * 16000000)
+    data = gpg.run('--export', 'Good Key') + (b'\xc8\xff' + struct.pack('>I', len(packed)) + packed)
+    assert len(data) < 128 * 1024
+    with pytest.raises(SigningKeyError, match='took longer than 0.1 s'):
+        keyring.check(data, prints[0], 0.1)
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason='no real files beside the project')
