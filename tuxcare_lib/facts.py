@@ -29,6 +29,8 @@ def gather(root: Root, architecture: Optional[str] = None) -> Facts:
     release_file = _os_release(root)
     files, problems = _repository_files(root)
     images = {path: _own(root, path) for path in OWN_FILES + (SEALED, FIRST_BOOT_KEY, FIPS_STATE)}
+    if images[SEALED] is None and root.is_link(SEALED):  # one that dangles refuses transactions, too
+        images[SEALED] = Image(b'', 0)
     record = _record(images, any(repofile.is_ours(file.document) for file in files))
     return Facts(
         root=root.path, os_id=release_file.get('ID', ''),

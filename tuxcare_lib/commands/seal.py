@@ -68,14 +68,18 @@ def key_file(context: Context) -> str:
 
 
 def unseal(context: Context, facts: Facts) -> Report:
-    """`unregister` on a sealed image: what sealing wrote goes."""
+    """`unregister` on a sealed image: what sealing wrote goes; of a symbolic link in its place, what it leads to stays."""
     changes = sealing.broken(facts)
     if context.options.flag('dry_run'):
         return plan_report('unregister', Plan(changes=tuple(changes)))
     image = facts.images[SEALED]
     made_folder = image is not None and b'"made_folder": true' in image.data
     with exclusive(context, intents=True):
-        journal.apply(context.root, 'dnf tuxcare unregister', changes)
+        for path in (FIRST_BOOT_KEY, SEALED):
+            context.root.clear(path)
+        left = sealing.broken(gathering.gather(context.root, context.architecture))
+        if left:
+            journal.apply(context.root, 'dnf tuxcare unregister', left)
         if made_folder:
             remove_own_folder(context, None)
     return Report((messages.UNSEALED,), {
