@@ -90,10 +90,9 @@ def ended(root: Root, argv: Sequence[str], limit: float = _LIMIT) -> Ended:
     with process:
         try:
             stdout, stderr = process.communicate(timeout=limit)
-        except BaseException as error:
-            process.kill()  # and no more is read: what it started itself may hold the pipes open
-            if not isinstance(error, subprocess.TimeoutExpired):
-                raise
+        except subprocess.TimeoutExpired:
             raise CommandError('`{}` did not end within {} s, and was killed.'.format(' '.join(argv), limit),
                                'Mend the cause and run the command again.')
+        finally:
+            process.kill()  # at an interrupt, too; and no more is read: what it started itself may hold the pipes open
     return Ended(process.returncode, stdout.decode('utf-8', 'replace'), stderr.decode('utf-8', 'replace'))

@@ -53,20 +53,21 @@ class Host:
     @classmethod
     def create(
         cls, universe: "Universe", service: "Service", directory: Path, release: str = "9.2", slash: bool = False,
-        rpm: Optional[Path] = None, host_name: str = HOST_NAME,
+        rpm: Optional[Path] = None, host_name: str = HOST_NAME, arch: str = "x86_64",
     ) -> "Host":
         """A host fresh from its installation, in `directory`/root; `directory` is made, and must not hold a host.
 
-        `rpm` is the product's package, for a slash host; by --installroot the product is the working tree's.
+        `rpm` is the product's package, for a slash host; by --installroot the product is the working tree's. Of another
+        `arch` than the machine's dnf is told by its configuration, and the shell of the host is the machine's.
         Raises FileExistsError, and NamespaceError for a slash host where `slash_available` has a reason.
         """
         directory = directory.resolve()
         directory.mkdir(parents=True, exist_ok=True)
         if (directory / "root").exists():
             raise FileExistsError("%s holds a host already" % directory)
-        template.copy_root(template.open_template(universe, release), directory / "root")
+        template.copy_root(template.open_template(universe, release, arch), directory / "root")
         host = cls(directory, service, slash, host_name)
-        host._configure(universe.fingerprint("TuxCare"), template.first_boot(release), rpm)
+        host._configure(universe.fingerprint("TuxCare"), template.first_boot(release, arch), rpm)
         return host
 
     def copy(self, directory: Path) -> "Host":

@@ -11,7 +11,7 @@ from typing import Dict, List, Tuple
 
 from tests.sandbox.rpms import File, run
 
-__all__ = ["files", "identity"]
+__all__ = ["all_files", "files", "identity"]
 
 _PROGRAMS: Dict[str, str] = {
     "bash": "bash",
@@ -41,6 +41,12 @@ def files(package: str, arch: str) -> Tuple[File, ...]:
     programs = [File("/usr/bin/" + name, origin=Path(_found(name)), mode=0o755) for name in names]
     links = [File("/usr/bin/sh", link="bash")] if package == "bash" else []
     return (*programs, *links, *_libraries().get(package, ()))
+
+
+def all_files() -> List[File]:
+    """All of it."""
+    machine = platform.machine()
+    return [file for package in {*_PROGRAMS, *_libraries()} for file in files(package, machine)]
 
 
 def _names() -> List[str]:

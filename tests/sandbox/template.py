@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import os
+import platform
 import shutil
 import stat
 import sys
@@ -10,7 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Dict, Optional, Set
 
-from tests.sandbox import namespace, osfiles
+from tests.sandbox import namespace, osfiles, shell
 from tests.sandbox.boot import Boot
 
 if TYPE_CHECKING:
@@ -57,23 +58,24 @@ def kernel_tellable() -> Optional[str]:
     return None if shutil.which("cc") else "without a C compiler, uname(2) tells the machine's kernel"
 
 
-def open_template(universe: "Universe", release: str) -> Path:
+def open_template(universe: "Universe", release: str, arch: str = "x86_64") -> Path:
     """The folder to copy, made where it is not there yet. Safe against two makers at once."""
     cache = universe.path.parent
-    folder = cache / ("host-%s-%s-%s" % (release, _digest(universe.path.name), "root" if os.geteuid() == 0 else "user"))
+    user = "root" if os.geteuid() == 0 else "user"
+    folder = cache / ("host-%s-%s-%s-%s" % (release, arch, _digest(universe.path.name), user))
     if folder.is_dir():
         return folder
     with open(cache / (folder.name + ".lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.is_dir():
             sys.stderr.write("sandbox: preparing a host of release %s\n" % release)
-            _make(universe, release, folder)
+            _make(universe, release, arch, folder)
     return folder
 
 
-def first_boot(release: str) -> Boot:
+def first_boot(release: str, arch: str = "x86_64") -> Boot:
     """The release's first kernel, as the installer left it to the boot loader."""
-    kernel = _KERNELS[release] + ".x86_64"
+    kernel = "%s.%s" % (_KERNELS[release], arch)
     arguments = "ro root=/dev/mapper/almalinux-root rd.lvm.lv=almalinux/root quiet"
     return Boot(kernel, "BOOT_IMAGE=(hd0,gpt2)/boot/vmlinuz-%s %s" % (kernel, arguments))
 
@@ -102,15 +104,16 @@ def _digest(universe_name: str) -> str:
     return told.hexdigest()[:16]
 
 
-def _make(universe: "Universe", release: str, folder: Path) -> None:
+def _make(universe: "Universe", release: str, arch: str, folder: Path) -> None:
     with tempfile.TemporaryDirectory(prefix=".making-host-", dir=str(folder.parent)) as name:
         root = Path(name) / "root"
         _lay_foundation(root)
-        packages = universe.base_packages(release=release) or [_release_package(universe, release, Path(name))]
-        _dnf(root, "install", *map(str, packages))
+        packages = universe.base_packages(release, arch) or [_release_package(universe, release, Path(name))]
+        _dnf(root, "install", "--forcearch=" + arch, *map(str, packages))
         _mark_dependencies(root)
         _rpm(root, "--import", str(universe.keys / "RPM-GPG-KEY-AlmaLinux-9"))
         _write_missing(root, _FILES)
+        _emulate(root, arch)
         _add_user(root)
         _copy_locale(root)
         _hide_machine(root)
@@ -159,6 +162,21 @@ def _dnf(root: Path, *args: str) -> str:
     command = [*namespace.as_root(), "dnf", "-y", "--noplugins", "--installroot=" + str(root),
                "--setopt=reposdir=/var/empty", "--setopt=varsdir=/var/empty", "--releasever=9", *args]
     return namespace.check(command, outside_env(root))
+
+
+def _emulate(root: Path, arch: str) -> None:
+    """Its own kind of machine for dnf, and a shell that runs on this one, as an emulator's would."""
+    if arch == platform.machine():
+        return
+    with open(str(root / "etc/dnf/dnf.conf"), "a", encoding="utf-8") as file:
+        file.write("arch=%s\nignorearch=True\n" % arch)
+    for entry in shell.all_files():
+        path = root / entry.path.lstrip("/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if entry.link:
+            path.symlink_to(entry.link)
+        else:
+            shutil.copy2(str(entry.origin), str(path))
 
 
 def _copy_locale(root: Path) -> None:

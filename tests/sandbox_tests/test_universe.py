@@ -222,15 +222,6 @@ def test_scriptlets_run(root: Root) -> None:
     assert root.read("var/lib/example-agent/state") == "installed\n"
 
 
-@needs_root
-def test_an_aarch64_root(universe: Universe, tmp_path: Path) -> None:
-    host = Root(universe, tmp_path / "host")
-    host.add(OS_9_2, "aarch64")
-    host.dnf("--forcearch=aarch64", "install", *map(str, universe.base_packages("9.2", "aarch64")))
-    assert "kernel-core-5.14.0-284.11.1.el9_2.aarch64" in host.installed()
-    assert list((host.path / "root/boot/loader/entries").iterdir())
-
-
 # --- one more package, and two builders --------------------------------------------------------------------------
 
 
