@@ -209,7 +209,7 @@ def _is_ours_alone(path: str) -> bool:
 def _keep(root: Root, path: str, edited: Image) -> str:
     """Keep an edited file beside its place, if an undo that was killed has not done it yet; what there is to say."""
     if _is_ours_alone(path):
-        return '{} was edited since; it is put right, and the edit is dropped.'.format(path)
+        return messages.DROPPED.format(path)
     folder = path.rpartition('/')[0]
     there = ['{}/{}'.format(folder, name) for name in root.names(folder)]
     name = next((name for name in there if name.startswith(path + '.rpmsave') and not root.is_link(name)

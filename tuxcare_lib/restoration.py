@@ -82,6 +82,8 @@ def _left_alone(kept: Kept, trouble: str, side: str) -> str:
 
 def _back(kept: Kept, now: Optional[Image], side: str) -> _Back:
     """The before-image where a file is as we left it, or ours alone; else the administrator's file without our lines."""
+    if now is None and kept.path in places.OWN_FILES:
+        return _Back(kept.before)  # what was removed is ours; what had stood there before us was not
     if now is None:
         was_there = kept.before is not None and kept.path.endswith('.repo')
         note = '{} was removed since the host was registered; it stays so.'.format(kept.path)
@@ -222,6 +224,7 @@ def mended(facts: Facts, catalogue: Catalogue, settings: Settings) -> Tuple[List
         changes += [Change(places.SIGNING_KEY, None, entry.after) for entry in facts.kept if entry.path == places.SIGNING_KEY]
     kept = facts.kept if facts.registration or facts.kept else _reconstructed(facts)
     changes = [change for change in changes if change.before != change.after]
+    notes += [messages.DROPPED.format(change.path) for change in changes if change.path == places.RELEASEVER and change.before]
     return changes + planner.recorded(facts, record, kept), notes
 
 

@@ -68,6 +68,13 @@ def test_one_that_nobody_edited_is_not_kept(tmp_path: Path, path: str, there: bo
     assert root.read(path) == (OWN_BEFORE.encode('ascii') if there else None) and root.kind(path + '.rpmsave') == ''
 
 
+@pytest.mark.parametrize('path', OWN + [host.RELEASEVER])
+def test_what_had_stood_in_our_place_comes_back_where_ours_was_removed(tmp_path: Path, path: str) -> None:
+    root = registered(tmp_path, {path: OWN_BEFORE})
+    root.remove(path)
+    assert unregister(root) == '' and root.read(path) == OWN_BEFORE.encode('ascii')
+
+
 def test_each_file_in_the_folder_of_variables_is_a_variable(tmp_path: Path) -> None:
     root = registered(tmp_path, {host.RELEASEVER: '9\n'})
     names = root.names(host.VARIABLES)
@@ -224,6 +231,8 @@ def test_a_move_leaves_mode_and_owner(tmp_path: Path) -> None:
 def test_recover_keeps_an_edited_marker_beside(tmp_path: Path) -> None:
     root = registered(tmp_path)
     (tmp_path / host.MARKER.lstrip('/')).write_bytes(b'north\n')
+    append(tmp_path, host.RELEASEVER)
     said = done(root, restoration.mended(gather(root), catalogue(), settings()))
     assert host.MARKER + '.rpmsave' in said and root.read(host.MARKER + '.rpmsave') == b'north\n'
+    assert host.RELEASEVER + ' was edited since; it is put right, and the edit is dropped.' in said
     assert root.read(host.MARKER) == b'TuxCare Enterprise Support for AlmaLinux release 9.2\n'

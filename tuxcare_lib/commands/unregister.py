@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """`dnf tuxcare unregister`: the seat given back, then every file as it was before. Packages stay."""
 
+import contextlib
 from typing import List
 
 from tuxcare_lib import boot, enrolment, executor, facts as gathering, fips, journal, messages, restoration
 from tuxcare_lib.commands import Context, distrust, exclusive, intact, no_copy, remove_own_folder, seal, side
-from tuxcare_lib.errors import DeclinedError, ServiceError, UsageError
+from tuxcare_lib.errors import DeclinedError, FileSystemError, ServiceError, UsageError
 from tuxcare_lib.host import FIRST_BOOT_KEY, TOKEN, Facts
-from tuxcare_lib.model import Plan, Report, Token
+from tuxcare_lib.model import Change, Plan, Report, Token
 from tuxcare_lib.report import plan_report
 
 _LOCAL = '`dnf tuxcare unregister --local` cleans this host without the service.'
@@ -65,6 +66,7 @@ def _unregister(context: Context, told: List[str], verb: str) -> Report:
     # The seat goes last: files that cannot be changed leave it taken, and a service that refuses leaves the files.
     journal.apply(context.root, verb, changes, finish, forward=True)
     remove_own_folder(context, record)
+    _remove_links(context, changes)
     seat = messages.SEAT_TAKEN if local else messages.SEAT_RETURNED
     if local and facts.is_a_copy and record is not None:
         seat = messages.SEAT_OF_ORIGINAL.format(record.host_name)
@@ -72,6 +74,14 @@ def _unregister(context: Context, told: List[str], verb: str) -> Report:
     return Report((messages.DEREGISTERED, seat, drift) + tuple(notes), {
         'command': 'unregister', 'exit_status': 0, 'changed': True, 'registered': False, 'seat_returned': not local,
         'files': sorted(change.path for change in changes), 'notes': notes})
+
+
+def _remove_links(context: Context, changes: List[Change]) -> None:
+    """A link to a file of ours that is gone now: dnf would warn of it at every command."""
+    with contextlib.suppress(FileSystemError):
+        for change in changes:
+            if change.after is None:
+                context.root.clear(change.path)
 
 
 def _give_back(context: Context, facts: Facts) -> None:
