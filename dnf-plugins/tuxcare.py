@@ -259,7 +259,7 @@ class _Hooks(object):
     def _before_rpm(self) -> None:
         self._guard.check_packages(self.base)
         from tuxcare_lib.adapter.aftermath import Aftermath  # now: rpm may be about to replace it
-        self._aftermath = Aftermath(self._root, self._guard, self.base)
+        self._aftermath = Aftermath(self._root, self._guard)
 
     def _start(self) -> None:
         self._root = _registered_root(self.base.conf)

@@ -149,7 +149,7 @@ def held_set(facts: Facts, catalogue: Catalogue) -> Optional[PackageSet]:
     record = facts.registration
     if record is None or facts.images[places.FIPS_STATE] is None:
         return None
-    return catalogue.package_set(record.family, record.pin, facts.architecture)
+    return catalogue.package_set(record.family, record.pin, record.architecture)
 
 
 def hold_changes(facts: Facts, catalogue: Catalogue, settings: Settings, wanted: Optional[PackageSet]) -> List[Change]:

@@ -40,7 +40,7 @@ _MARKER = '/etc/tuxcare-release'
 _OWN_REPOSITORIES = '/etc/yum.repos.d/tuxcare.repo'
 _LIMIT = 1 << 24
 _KEYS = (('schema', int), ('family', str), ('product', str), ('release', str), ('pin', str), ('before', str),
-         ('repositories', list), ('reverted', bool))
+         ('repositories', list), ('reverted', bool), ('architecture', str))
 # Paths and remedies are those of `host` and `messages`, which cost a file each here; a test holds them equal.
 _RECOVER = 'Run `dnf tuxcare recover`.'
 _ANEW = 'Run `dnf tuxcare unregister --local`, and register again.'

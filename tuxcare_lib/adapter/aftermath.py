@@ -21,11 +21,11 @@ logger = logging.getLogger('dnf.plugin')
 class Aftermath:
     """One transaction's. `finish` raises TuxcareError: what is said then is a warning, the packages are there."""
 
-    def __init__(self, root: str, guard: Guard, base: Any) -> None:
+    def __init__(self, root: str, guard: Guard) -> None:
         self._root = Root(root)
         self._guard = guard
         self._catalogue, self._settings = configuration.read(root)
-        self._architecture = base.conf.basearch
+        self._architecture = guard.record['architecture']
         self._before = self._repository_files()
         self._holds_fips = guard.hold is not None and not guard.is_lifted
         self._boot = boot.read(self._root) if self._holds_fips else None

@@ -53,7 +53,7 @@ class Guard:
                 logger.debug('tuxcare: %s', error)
                 raise Unsafe('An operation was cut off on this host. Run `dnf tuxcare recover`.')
             raise
-        self.hold = self._read_hold(host, conf.basearch)
+        self.hold = self._read_hold(host)
         # Our own verbs that leave FIPS mode.
         self.is_lifted = False
         self._kinds = {}  # type: Dict[Any, str]
@@ -71,10 +71,13 @@ class Guard:
         witness.keep_in_cache(place, {'identity': identity, 'policy': document})
         return document
 
-    def _read_hold(self, host: Host, architecture: str) -> 'Any':
-        """What holds FIPS mode; None where it is not on, or this host has no validated set."""
+    def _read_hold(self, host: Host) -> 'Any':
+        """What holds FIPS mode; None where it is not on, or this host has no validated set.
+
+        By the registered architecture: dnf's own is what `--forcearch` and the variable `basearch` say.
+        """
         strict = host.fips()
-        document = self.policy['fips'].get('{} {} {}'.format(self.record['family'], self.rules.release, architecture))
+        document = self.policy['fips'].get('{0[family]} {1} {0[architecture]}'.format(self.record, self.rules.release))
         if strict is None or document is None:
             return None
         from tuxcare_lib.hold import Hold
@@ -172,6 +175,9 @@ class Guard:
             reason = self._verdict(base, kinds[package.reponame], package.reponame, package, removed)
             if reason:
                 raise Past(pin.refusal(str(package), package.reponame, reason, self.rules))
+        self._check_hold(base, packages, removed)
+
+    def _check_hold(self, base: 'dnf.Base', packages: 'List[Any]', removed: 'List[Any]') -> None:
         if self.hold is not None and not self.is_lifted:
             from tuxcare_lib.adapter import hold
             lost = hold.lost_by(base, self.hold, packages, removed)
@@ -210,6 +216,7 @@ class Guard:
         from tuxcare_lib import rpmdb
         from tuxcare_lib.rootfs import Root
         packages, removed = _planned(base)
+        self._check_hold(base, packages, removed)  # once more: a caller of the API may have passed the first refusal over
         kinds = self._kinds_of(base, packages)
         for package in packages:
             true = rpmdb.of_file(package.localPkg())
@@ -223,9 +230,9 @@ class Guard:
             if reason:
                 raise Past(pin.refusal(true.package.nevra, package.reponame, reason, self.rules))
             if self.hold is not None and not self.is_lifted:
-                self._check_hold(base, what, true.package.nevra)
+                self._check_header(base, what, true.package.nevra)
 
-    def _check_hold(self, base: 'dnf.Base', what: 'Any', nevra: str) -> None:
+    def _check_header(self, base: 'dnf.Base', what: 'Any', nevra: str) -> None:
         from tuxcare_lib.adapter import hold
         lost = hold.coming(base, self.hold, what)
         if lost:
