@@ -14,7 +14,7 @@ from tests.sandbox.osfiles import os_release, repo_files
 from tests.sandbox.packages import ARCHES, BUILDS, OS_TREES
 from tests.sandbox.signing import KEY_UIDS
 from tests.sandbox.universe import Universe
-from tests.sandbox_tests.roots import OS_9_2, STOCK_KERNEL, Root, needs_root, needs_shell, rpm, stock_host
+from tests.sandbox_tests.roots import STOCK_KERNEL, Root, needs_root, needs_shell, rpm, stock_host
 
 REAL_LIST = Path(__file__).resolve().parents[3] / "shared" / "data" / "almalinux-9.2-rpm-qa.txt"
 
