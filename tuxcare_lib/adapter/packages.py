@@ -237,9 +237,12 @@ class Operation:
         if error is None or isinstance(error, RecoveryError):
             return
         work = journal.opened(self._context.root).work
+        what = error.message if isinstance(error, TuxcareError) else 'It was interrupted.'
         if not work.is_done and packages_have_begun(self._context.root, work):
-            what = error.message if isinstance(error, TuxcareError) else 'It was interrupted.'
             raise RecoveryError('{} The packages of `{}` are installed in part.'.format(what, self._verb), messages.RECOVER_HINT)
+        if work.is_done and not work.kernel and (work.install or work.erase):
+            # FIPS mode is left, and the kernel that it was of may be gone: there is no way back.
+            raise RecoveryError('{} All else of `{}` is done.'.format(what, self._verb), messages.RECOVER_HINT)
         try:
             journal.undo(self._context.root, self._context.console.say)
         except RecoveryError as failed:  # what began it is told first
