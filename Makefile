@@ -5,6 +5,8 @@ PYTHON := .venv/bin/python
 # Worker processes and further options of pytest: make test PYTEST_ARGS='-k pin -x'
 JOBS ?= auto
 PYTEST_ARGS ?=
+# Decides which rows of the long tables are tried, another third with each commit: all of them with make test SAMPLE=
+SAMPLE ?= $(shell git rev-parse --short HEAD 2>/dev/null || date +%F)
 # Options of the bench: make bench BENCH_ARGS='--rounds 60', or --help for all of them
 BENCH_ARGS ?=
 # Options of the crash points: make crash CRASH_ARGS='--verb register --sample 20', or --help for all of them
@@ -67,7 +69,7 @@ setup:
 	@scripts/setup
 
 pytest: lint
-	@$(PYTHON) -m pytest -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
+	@$(PYTHON) -m pytest -n $(JOBS) --dist loadfile --sample='$(SAMPLE)' $(PYTEST_ARGS)
 
 py36: pytest
 	@if ! ls tests/unit/test_*.py >/dev/null 2>&1; then echo "There are no unit tests yet."; exit 0; fi; \

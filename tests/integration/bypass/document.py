@@ -26,9 +26,10 @@ system or of TuxCare by a stranger's. **{failing} of {attempts} do not end as th
 {proved} of them get something in where the plugin is not at work. The {controls} rows of the last two sections are what has to
 go on working; {hindered} of them are hindered.
 
-Each row is a test (`tests/integration/test_bypass.py`), run with real dnf and rpm on hosts of the sandbox. `python3 -m
-tests.integration.bypass` runs them all, with the plugin and without it, and writes this page. What counts is what rpm's database
-holds afterwards, by the digests of the packages' headers, not what dnf says.
+Each row is a test (`tests/integration/test_bypass.py`), run with real dnf and rpm on hosts of the sandbox. `make bypasses` runs
+them all, with the plugin and without it, and writes this page. `make test` runs a third of the attempts, drawn by the commit, and
+all of the last two sections; `make test SAMPLE=` runs all. What counts is what rpm's database holds afterwards, by the digests of
+the packages' headers, not what dnf says.
 
 "Without" is what the same steps do where the plugin is not at work: a dash stands for attempts that fail there too, by the files
 alone, by dnf or by the server; they are kept since that may change.

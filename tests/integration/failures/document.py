@@ -19,7 +19,8 @@ do. With `--json` these are apart, and the error has a [code](exit-status.md#cod
 Each row is a test (`tests/integration/test_failures.py`) with real dnf and HTTPS on a host of the sandbox. While something is
 wrong, the command says this one line, with no key or token in it or in a log; no file, package or trusted key changes; the seat
 is as the table says, by the service's own count. Then it is mended and the same command registers the host; but not in rows with
-a star, where the command itself is wrong. `make errors` runs them all and writes this page.
+a star, where the command itself is wrong. `make errors` runs them all and writes this page. `make test` runs those that end with
+a sentence about the seat, and a third of the others, drawn by the commit; `make test SAMPLE=` runs all.
 
 - **exit** is the exit status; 0 where a second attempt gets over it.
 - **again**: whether it is tried again (`retries` in the [configuration](configuration.md), 3 by default). No for what may have
