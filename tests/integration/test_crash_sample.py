@@ -52,6 +52,7 @@ def complaints(trials: List[points.Trial]) -> str:
     return "\n".join(table.complaint(trial) for trial in trials if trial.verdict.wrong)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 def test_a_verb_that_dies_or_is_refused_a_call(site: Site, learned: Learned, scenario: Scenario) -> None:
     chance = random.Random("%d %s" % (SEED, scenario.name))

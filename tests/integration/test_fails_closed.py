@@ -218,6 +218,7 @@ def held(host: Host) -> None:
 
 
 @pytest.mark.registered
+@pytest.mark.sampled
 @pytest.mark.parametrize("damage, words", DAMAGES.values(), ids=list(DAMAGES))
 def test_a_damaged_registration(host: Host, damage: Damage, words: List[str]) -> None:
     damage(host)

@@ -74,6 +74,7 @@ def _slash(ground: Ground) -> None:
         pytest.skip(reason)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=list(COMMANDS))
 @pytest.mark.parametrize("options", WITHOUT_PLUGIN.values(), ids=list(WITHOUT_PLUGIN))
 def test_the_files_alone(ground: Ground, options: Sequence[str], command: Sequence[str]) -> None:

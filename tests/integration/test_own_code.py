@@ -56,6 +56,7 @@ CODE: Dict[str, Damage] = {
 
 
 @pytest.mark.registered
+@pytest.mark.sampled
 @pytest.mark.parametrize("damage", CODE.values(), ids=list(CODE))
 def test_our_own_code_damaged(slash_host: Host, universe: Universe, package: Path, damage: Damage) -> None:
     serve_the_product(slash_host, universe, package)

@@ -28,6 +28,7 @@ def lane(universe: Universe, servers: Service, tmp_path_factory: pytest.TempPath
     return Lane(universe, servers, tmp_path_factory.mktemp("lane"))
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("number", NUMBERS)
 def test_a_sequence(lane: Lane, number: int) -> None:
     result = sequence.run(lane, SEED, number)

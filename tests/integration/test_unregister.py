@@ -152,6 +152,7 @@ SHAPES: Dict[str, Callable[[Path], object]] = {
 }
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=list(SHAPES))
 def test_whatever_a_file_looks_like(host: Host, shape: Callable[[Path], object]) -> None:
     path = host.root / BASEOS
