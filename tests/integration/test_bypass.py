@@ -48,6 +48,7 @@ def test_what_has_to_go_on_working_does(ground: Ground, row: Row) -> None:
     assert not found, "\n".join([row.words, *found])
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("row", _one_of_each_group(), ids=lambda row: row.name)
 def test_it_gets_in_where_the_plugin_is_not_at_work(ground: Ground, row: Row) -> None:
     """Else the attempt would prove nothing."""
