@@ -80,4 +80,4 @@ py36: setup
 	elif [ $$status -ne 0 ]; then exit $$status; \
 	elif .venv-py36/bin/python -B -m pytest -q -p no:cacheprovider tests/unit >build/py36.log 2>&1; then \
 	echo; echo "Python 3.6: $$(tail -n 1 build/py36.log)"; \
-	else echo; cat build/py36.log; echo "Failed on Python 3.6; build/py36.log says it once more."; exit 1; fi
+	else echo; sed -n '/^==/,$$p' build/py36.log; echo "Failed on Python 3.6; build/py36.log says it once more."; exit 1; fi
