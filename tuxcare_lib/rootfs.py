@@ -272,7 +272,7 @@ class Root:
 
 
 def _failed(verb: str, path: str, error: OSError) -> FileSystemError:
-    hint = {errno.EROFS: 'The file system is mounted read-only.', errno.ENOSPC: 'Make room on the file system.',
+    hint = {errno.EROFS: 'Mount the file system for writing.', errno.ENOSPC: 'Make room on the file system.',
             errno.EACCES: 'Run the command as root.', errno.EPERM: 'Run the command as root.',
             errno.ELOOP: 'A symbolic link is in the way.'}.get(error.errno or 0, '')
     return FileSystemError('Cannot {} {}: {}.'.format(verb, path, os.strerror(error.errno or 0)), hint)

@@ -90,7 +90,7 @@ class Transport:
                 if last:
                     raise error.reason
             except TransportError as error:
-                if last or request.method != 'GET' or not error.maybe_received:
+                if last or request.method != 'GET' or not error.maybe_received or isinstance(error, _Unfit):
                     raise
             else:
                 if last or answer.status not in (_AGAIN if request.method == 'GET' else _PUT_OFF):
@@ -165,13 +165,13 @@ class Transport:
 
 def _body(response: requests.Response, request: Request) -> bytes:
     if ',' in response.headers.get('Content-Encoding', ''):  # unfolded at once, whatever the limit is
-        raise TransportError('{} packed its answer more than once.'.format(_host(request.url)),
-                             'Check the address in the configuration.')
+        raise _Unfit('{} packed its answer more than once.'.format(_host(request.url)),
+                     'Check the address in the configuration.')
     body = b''
     for chunk in response.iter_content(_CHUNK):
         body += chunk
         if len(body) > request.limit:
-            raise TransportError('{} sent more than {} bytes when asked to {}.'.format(
+            raise _Unfit('{} sent more than {} bytes when asked to {}.'.format(
                 _host(request.url), request.limit, request.purpose), 'Check the address in the configuration.')
     promised = response.headers.get('Content-Length', '')
     if promised.isdigit() and response.raw.tell() < int(promised):  # requests takes what came for the whole
@@ -228,6 +228,10 @@ class _NotSent(TransportError):
         super().__init__(reason.message, reason.remedy)
         self.reason = reason
         reason.maybe_received = False
+
+
+class _Unfit(TransportError):
+    """An answer that came and was refused for what it is: it is not fetched again."""
 
 
 def _host(url: str) -> str:

@@ -35,7 +35,7 @@ def run(context: Context) -> Report:
         return seal.run(context, facts, wish, key)
     by_instance = _is_by_instance(context, facts, key)
     if key is None and not by_instance and facts.is_sealed and seal.key_file(context):
-        key = licence.parse(_decoded(_key_file(context, seal.key_file(context))))
+        key = _key_of_file(context, seal.key_file(context))
     replace = context.options.flag('replace')
     if facts.is_registered and not replace:
         return _already(facts)
@@ -333,7 +333,7 @@ def _given_key(context: Context) -> Optional[LicenceKey]:
         context.console.warn(messages.KEY_ON_COMMAND_LINE)
         return licence.parse(argument)
     if path is not None:
-        return licence.parse(_decoded(_key_file(context, path)))
+        return _key_of_file(context, path)
     return licence.parse(context.licence_key) if context.licence_key is not None else None
 
 
@@ -343,6 +343,14 @@ def _asked_key(context: Context) -> LicenceKey:
         raise LicenceKeyError('No licence key was given, and there is no terminal to ask on.',
                               'Give --license-key-file FILE (or -), or set TUXCARE_LICENSE_KEY.')
     return licence.parse(typed)
+
+
+def _key_of_file(context: Context, path: str) -> LicenceKey:
+    data = _key_file(context, path)
+    try:
+        return licence.parse(_decoded(data))
+    except LicenceKeyError as error:
+        raise error if path == '-' else LicenceKeyError('{}: {}'.format(path, error.message), error.remedy)
 
 
 def _key_file(context: Context, path: str) -> bytes:
