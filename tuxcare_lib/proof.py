@@ -248,7 +248,17 @@ def _of_next_boot(evidence: Evidence, modules: Sequence[Module]) -> List[Reason]
 
 
 def _of_policy(evidence: Evidence) -> List[Reason]:
+    """EL 10 mounts the policy over the configured one while it runs in FIPS mode, and leaves state/current as it is.
+
+    So do fips-crypto-policy-overlay and dracut's module of its crypto-policies.
+    """
     policy = evidence.boot.policy
+    overlaid = fips.by_arguments(evidence.boot.default_kernel)
+    if overlaid and (not evidence.boot.mode_on or policy.startswith('FIPS')):
+        return []
+    if overlaid:
+        return [Reason('crypto-policy', 'The crypto policy is {}, not FIPS.'.format(policy or 'unknown'),
+                       'Look at `systemctl status fips-crypto-policy-overlay`.')]
     if policy.split(':')[0] != 'FIPS':
         return [Reason('crypto-policy', 'The crypto policy is {}, not FIPS.'.format(policy or 'unknown'), _ENABLE)]
     if evidence.applied != policy:

@@ -23,6 +23,12 @@ from tuxcare_lib.hold import is_fips_build
 
 RELEASE = "5.14.0-284.11.1.el9_2.tuxcare.%d"
 LATER = [RELEASE % number for number in (7, 8, 9)]
+TEN = "6.12.0-55.9.1.el10_0.tuxcare.1"
+SET_OF_TEN = """[fips almalinux 9.2 x86_64]
+kernel = kernel-%s
+modules = openssl-1:3.0.7-20.el9_2.tuxcare.1
+holds = kernel kernel-core kernel-modules kernel-modules-core openssl openssl-libs
+""" % TEN
 Words = Union[List[str], Callable[[Host, Universe], List[str]]]
 
 
@@ -65,6 +71,7 @@ def trees(servers: Service, universe: Universe, tmp_path_factory: pytest.TempPat
     """`later` has the vendor's later kernels, `odd` what would take the place of the set."""
     folder = tmp_path_factory.mktemp("trees")
     publish(servers, universe, folder / "later", *(("kernel", evr) for evr in LATER))
+    publish(servers, universe, folder / "ten", ("kernel", TEN))
     odd = folder / "odd"
     odd.mkdir()
     kernel = ("installonlypkg(kernel)", "kernel = 9")
@@ -178,8 +185,8 @@ def test_the_guard_refuses_and_not_dnf_alone(held: Host) -> None:
 
 @pytest.mark.parametrize("program, order, interrupts, status, words", [
     ("grubby", "lie --set-default", 0, 1, "did not take"), ("grubby", "lie --default-kernel", 0, 1, "Install grubby"),
-    ("grubby", "1 --update-kernel", 0, 5, "dnf tuxcare recover"), ("grubby", "hang --update-kernel", 2, 5, "dnf tuxcare recover"),
-], ids=["lies", "names nothing", "fails, and on the way back", "hangs, and on the way back"])
+    ("grubby", "hang --update-kernel", 2, 5, "dnf tuxcare recover"),
+], ids=["lies", "names nothing", "hangs, and on the way back"])
 def test_leaving_fails(held: Host, program: str, order: str, interrupts: int, status: int, words: str) -> None:
     """Before, or told with exit status 5 until `recover`; a program that hangs is ended by Ctrl-C."""
     before = boot_state(held)
@@ -255,6 +262,28 @@ def is_put_right(host: Host, kernel: str, by_recover: bool) -> None:
     assert shown["commands"] == [["grubby", "--update-kernel=/boot/vmlinuz-" + kernel, "--args=fips=1"]]
     said = is_done(host.dnf("-y", "tuxcare", "recover")) if by_recover else host.dnf("-y", "reinstall", "less").stderr
     assert said.count("The next boot, of /boot/vmlinuz-%s, is in FIPS mode again." % kernel) == 1
+
+
+@pytest.mark.registered
+def test_by_kernel_arguments_alone(host: Host, service: Service, trees: Path) -> None:
+    """As on EL 10, which has no fips-mode-setup, and mounts its policy over the configured one at boot."""
+    (host.root / "etc/dnf/plugins/tuxcare.d").mkdir(exist_ok=True)
+    (host.root / "etc/dnf/plugins/tuxcare.d/ten.conf").write_text(SET_OF_TEN)
+    (host.root / "usr/bin/fips-mode-setup").unlink()
+    enable(host, service, "ten")
+    is_done(host.dnf("-y", "tuxcare", "fips", "enable"))
+    assert "pending reboot" in host.dnf("tuxcare", "fips", "status").stdout
+    booted = host.reboot()
+    assert (booted.osrelease, booted.fips_enabled) == (TEN + ".x86_64", True)
+    config = host.root / "etc/crypto-policies/config"
+    before = config.read_text()
+    for policy, status in (("DEFAULT", 4), ("FIPS", 0)):
+        config.write_text(policy + "\n")
+        assert host.dnf("tuxcare", "fips", "status").returncode == status
+    config.write_text(before)  # the other kernel here is of EL 9, on which a policy is set back
+    is_done(host.dnf("-y", "tuxcare", "fips", "disable"))
+    assert not host.reboot().fips_enabled
+    assert not [path for path in (host.root / "boot/loader/entries").iterdir() if "fips=" in path.read_text()]
 
 
 def test_strict(in_fips: Host) -> None:  # noqa: F811
