@@ -9,11 +9,12 @@ from typing import Callable, Dict, Iterator, List, Set, Tuple, Union
 
 import pytest
 
+from tests.integration.bypass.documents import group, stream
 from tests.integration.conftest import Hosts
 from tests.integration.fips_host import STOCK, VALIDATED, Grown, grown, in_fips  # noqa: F401 (fixtures)
 from tests.integration.outcome import document, is_done, register, untouched
 from tests.integration.test_packages_cut_off import dies
-from tests.sandbox import rpms
+from tests.sandbox import repodata, rpms
 from tests.sandbox.boot import choose
 from tests.sandbox.host import Host
 from tests.sandbox.packages import Build
@@ -81,7 +82,11 @@ def trees(servers: Service, universe: Universe, tmp_path_factory: pytest.TempPat
     publish_older_kernel(odd)
     universe.build_rpm(odd, "openssl-ng", "9-1.el9", vendor="AlmaLinux", obsoletes=("openssl < 9",), provides=("openssl = 9",))
     universe.build_rpm(odd, "gnutls", "3.7.5-1.el9_2.tuxcare.1", vendor="TuxCare")
-    universe.index(odd)
+    universe.build_rpm(odd, "gnutls", "3.7.9-1.module_el9.2.0+1", "x86_64", vendor="AlmaLinux", module="crypto:9:9990:9")
+    repodata.index(odd, group("crypto", ("gnutls", "kernel-rt-core", "openssl-ng")))
+    modules = folder / "modules.yaml"
+    modules.write_text(stream("crypto", "9", ["gnutls-0:3.7.9-1.module_el9.2.0+1.x86_64"], ["gnutls", "kernel-core"]))
+    rpms.run(["modifyrepo_c", "--mdtype", "modules", modules, odd / "repodata"])
     servers.mount("/tuxcare/9.2/odd/", odd)
     return folder
 
@@ -146,7 +151,10 @@ ATTEMPTS: Dict[str, Tuple[Words, ...]] = {
     "the vendor's builds excluded": (["distro-sync", "--exclude=*.tuxcare.*", "--allowerasing"],),
     "few kernels": (["install", "kernel-5.14.0-284.25.1.el9_2", "--setopt=installonly_limit=2", "--disableexcludes=all"],),
     "old kernels": (["remove", "--oldinstallonly", "--setopt=installonly_limit=2", "--setopt=protect_running_kernel=0"],),
-    "reinstall": (["reinstall", "openssl-1:3.0.7-16.el9_2"],),
+    "another architecture": (["remove", "gnutls", "--forcearch=aarch64", "--setopt=protected_packages="],),
+    "a module's stream": (["module", "install", "crypto:9/common"], ["upgrade", "gnutls", "--disableexcludes=all"],
+                          ["module", "remove", "--all", "crypto:9", "--setopt=protected_packages="], ["module", "reset", "crypto"]),
+    "a group": (["group", "install", "crypto", "--disableexcludes=all"], ["group", "remove", "crypto"]),
 }
 
 
@@ -163,7 +171,7 @@ def test_an_attempt_to_lose_fips(held: Host, universe: Universe, name: str) -> N
 
 
 def test_the_guard_refuses_and_not_dnf_alone(held: Host) -> None:
-    """Where nothing is hidden any more the plan is what stops it."""
+    """Where nothing is hidden any more the plan is what stops it; and who passes that over meets it once more before rpm runs."""
     script = ("import dnf, sys\nwith dnf.Base() as base:\n"
               " base.conf.installroot = sys.argv[1]\n base.conf.read(sys.argv[1] + '/etc/dnf/dnf.conf')\n"
               " base.conf.pluginpath = [sys.argv[2]]\n base.conf.pluginconfpath = [sys.argv[1] + '/etc/dnf/plugins']\n"
@@ -173,13 +181,18 @@ def test_the_guard_refuses_and_not_dnf_alone(held: Host) -> None:
               " base.fill_sack()\n base.sack.reset_excludes()\n"
               " older = base.sack.query().available().filter(nevra='gnutls-3.7.6-20.el9_2.x86_64')\n"
               " base.package_downgrade(older[0])\n"
-              " base.resolve(allow_erasing=True)\n")
+              " try:\n  base.resolve(allow_erasing=True)\n"
+              " except dnf.exceptions.Error as error:\n  print(error)\n"
+              " base.reset(goal=True)\n base.conf.protected_packages = []\n base.remove('gnutls')\n"
+              " try:\n  base.resolve(allow_erasing=True)\n"
+              " except dnf.exceptions.Error as error:\n  base.do_transaction()\n")
     arguments = held.dnf_command()
     plugins = next(word for word in arguments if word.startswith("--setopt=pluginpath=")).split("=")[2]
     before = set_of(held)
     done = subprocess.run(["/usr/bin/python3", "-c", script, str(held.root), plugins], stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, universal_newlines=True, env=held._env(None, None))
-    assert "held in FIPS mode: it would take the place of gnutls-3.7.6-23.el9_2.tuxcare.3.x86_64" in done.stderr, done.stderr
+    assert "held in FIPS mode: it would take the place of gnutls-3.7.6-23.el9_2.tuxcare.3.x86_64" in done.stdout, done.stderr
+    assert "held in FIPS mode: nothing would take its place" in done.stderr, done.stderr
     assert set_of(held) == before
 
 
