@@ -233,7 +233,13 @@ class _Hooks(object):
         self._start_late()
         if self._guard:
             self._guard.is_lifted = self._is_lifted()
-            self._attempt(lambda: self._guard.hide(self.base))
+            self._attempt(lambda: self._guard.hide(self.base, self._specs()))
+
+    def _specs(self) -> 'Iterable[str]':
+        """The packages that the command line asks to install, upgrade or the like."""
+        command = getattr(self.cli, 'command', None)
+        is_plan = command is not None and self.cli.demands.resolving
+        return getattr(command.opts, 'pkg_specs', None) or () if is_plan else ()
 
     def _is_lifted(self) -> bool:
         """Whether this is one of our own verbs that leave FIPS mode."""

@@ -45,14 +45,14 @@ def checks(found: Findings) -> List[Check]:
     loose = [package for package in found.packages if _MODULES.match(package) and 'tuxcare' not in package]
     said = found.mode or ''
     return [
-        _check('V-269125', 'The vendor\'s ESU repository is in use.', 'dnf repolist', _listed(found.repositories),
+        _check('V-269125', 'The vendor\'s ESU repository has to be in use.', 'dnf repolist', _listed(found.repositories),
                any(name == 'tuxcare-esu' for name, _ in found.repositories), 'Run `dnf tuxcare status`.'),
-        _check('V-269126', 'Every FIPS module is a build of the vendor\'s.',
+        _check('V-269126', 'Every FIPS module has to be a build of the vendor\'s.',
                'rpm -qa | grep -E \'^(gnutls|nettle|nss|openssl|libgcrypt|kernel)-[0-9]+\' | grep -v tuxcare', '\n'.join(loose),
-               not loose, 'Run `dnf tuxcare fips enable`; a `kernel` of the community\'s goes by `dnf remove`.'),
-        _check('V-269127', 'FIPS mode is on.', 'fips-mode-setup --check', said,
+               not loose, 'Run `dnf tuxcare fips enable`.'),
+        _check('V-269127', 'FIPS mode has to be on.', 'fips-mode-setup --check', said,
                None if found.mode is None else _is_enabled(said), 'Run `dnf tuxcare fips status`.'),
-        _check('ALMA-09-009700', 'The vendor\'s signing key is trusted.', 'rpm -q gpg-pubkey --qf \'%{SUMMARY}\\n\'',
+        _check('ALMA-09-009700', 'The vendor\'s signing key has to be trusted.', 'rpm -q gpg-pubkey --qf \'%{SUMMARY}\\n\'',
                '\n'.join(found.keys), any(_KEY in key for key in found.keys), 'Run `dnf tuxcare status --check`.')]
 
 

@@ -27,12 +27,12 @@ class Console:
             self.warn(warning)
         if self._assume is not None:
             return self._assume
-        return self.ask_person('{} {}'.format(warning, question).strip(), '-y answers.')
+        return self.ask_person('{} {}'.format(warning, question).strip(), '-y answers it.')
 
-    def ask_person(self, question: str, instead: str = '') -> bool:
+    def ask_person(self, question: str, instead: str = 'Run it at a terminal.') -> bool:
         """As `ask`, for what -y must not decide. Raises DeclinedError where nobody can be asked, with what to do `instead`."""
         if not self.is_interactive():
-            raise DeclinedError(question, 'There is no terminal to answer on. {}'.format(instead).strip())
+            raise DeclinedError('Not done, since nobody can be asked without a terminal: ' + question, instead)
         sys.stderr.write(question + ' [y/N]: ')
         sys.stderr.flush()
         return sys.stdin.readline().strip().lower() in ('y', 'yes')

@@ -18,7 +18,7 @@ NOTHING_TO_DO = 'Nothing to do.'
 DRY_RUN = 'Dry run: nothing was changed.'
 REBOOT = 'A reboot is due: the host enters FIPS mode when it starts {kernel}.'
 KEY_ON_COMMAND_LINE = ('A licence key on the command line can be seen by every user of this host while the command runs; '
-                       '--license-key-file FILE (or -) and TUXCARE_LICENSE_KEY are not.')
+                       '--license-key-file FILE (or -) or TUXCARE_LICENSE_KEY hide it.')
 LEAVES = ('This host leaves {pin}: the next `dnf upgrade` takes it to the newest minor release, which cannot be undone.{fips} '
           'Go on?')
 CLOSES = ('A host that has left {} cannot come to {} any more without a reinstallation; '
@@ -49,7 +49,10 @@ RENAMED_REMEDY = 'Run `dnf tuxcare register --replace`; where it is a copy, `dnf
 SEALED = 'This image is sealed: it registers at its first boot, and installs nothing before.'
 UNSEALED = 'The seal is removed: this host does not register by itself any more.'
 IS_SEALED = 'This host is a sealed image, which registers at its first boot.'
-SEALED_HINT = 'Run `dnf tuxcare register` to do it now, or `dnf tuxcare unregister` to remove the seal.'
+SEALED_NEXT = 'Now shut it down, or unmount it, and copy it: each copy registers by itself when it boots.'
+SEALED_FOR = 'Each copy registers for {}.'
+SEALED_HINT = ('Copy it: each copy registers at its first boot. `dnf tuxcare register` does it here and now, '
+               '`dnf tuxcare unregister` removes the seal.')
 SEALED_WITHOUT_KEY = 'The licence key is to come into {file} (0600) or, by systemd, as the credential {credential}.'
 SEALED_WITH_IDENTITY = ('The image has a machine-id, which all of its copies would share. Run: truncate -s 0 /etc/machine-id; '
                         'what else is to be one host\'s alone (ssh host keys) is for cloud-init or virt-sysprep.')

@@ -388,7 +388,7 @@ def test_the_administrator_decides_a_conflict(host: Host, service: Service, side
 @pytest.mark.registered
 def test_it_asks_and_says_what_follows(host: Host, service: Service) -> None:
     with untouched(host, service):
-        line = refused(host.dnf("tuxcare", "unregister"), "leaves 9.2", "cannot be undone", "no terminal")
+        line = refused(host.dnf("tuxcare", "unregister"), "leaves 9.2", "cannot be undone", "without a terminal")
         assert "FIPS" not in line
         refused(host.dnf("--assumeno", "tuxcare", "unregister"), "Nothing was changed")
     is_done(host.dnf("-y", "tuxcare", "unregister"))

@@ -144,11 +144,13 @@ class Guard:
             'Disable them for good, or run `dnf tuxcare repos switch` where they are the operating system\'s own.'
         logger.warning('tuxcare: disabled, since %s: %s. %s', reason, ', '.join(repo.id for repo in repos), remedy)
 
-    def hide(self, base: 'dnf.Base') -> None:
-        """In the sack: what is past the pin is out of sight, in foreign repositories alone."""
+    def hide(self, base: 'dnf.Base', specs: 'Iterable[str]' = ()) -> None:
+        """In the sack: what is past the pin is out of sight, in foreign repositories alone. `specs` are a command's packages."""
         if self.hold is not None and not self.is_lifted:
             from tuxcare_lib.adapter import hold
             hold.hide(base, self.hold)
+            for spec in hold.hidden(base, self.hold, specs):
+                logger.warning('tuxcare: %s', hold.refusal(spec, 'it is no build for FIPS mode'))
         if self._trusted.issuperset(repo.id for repo in base.repos.iter_enabled()):
             return  # what an option changed of them since is caught by the last word
         kinds = {repo: self._kind(repo) for repo in base.repos.iter_enabled()}

@@ -3,14 +3,15 @@
 
 import dnf.transaction
 import hawkey
+from dnf.subject import Subject
 
 from tuxcare_lib.hold import KERNEL, Hold, refusal
 
 MYPY = False
-__all__ = ['coming', 'hide', 'lost_by', 'refusal']
+__all__ = ['coming', 'hidden', 'hide', 'lost_by', 'refusal']
 
 if MYPY:
-    from typing import Any, List, Optional, Tuple
+    from typing import Any, Iterable, List, Optional, Tuple
 
     import dnf
 
@@ -26,6 +27,17 @@ def hide(base: 'dnf.Base', hold: Hold) -> None:
     builds = available.filter(name=list(hold.names)).union(available.filter(provides=[KERNEL]))
     base.sack.add_excludes(available.filter(pkg=[package for package in builds if not hold.accepts(package)]))
     base.sack.installonly_limit = _limit(base, hold)
+
+
+def hidden(base: 'dnf.Base', hold: Hold, specs: 'Iterable[str]') -> 'List[str]':
+    """Arguments of a command that only packages out of sight match: dnf says of them that they are filtered out, and not why."""
+    found = []
+    for spec in specs:
+        every = Subject(spec).get_best_query(base.sack, with_src=False, query=_all(base)).available()
+        held = every.filter(name=list(hold.names)).union(every.filter(provides=[KERNEL]))
+        if held and not every.intersection(base.sack.query()) and not any(hold.accepts(package) for package in held):
+            found.append(spec)
+    return found
 
 
 def _limit(base: 'dnf.Base', hold: Hold) -> int:

@@ -37,7 +37,7 @@ def run(context: Context) -> Report:
     if facts.registration is not None or facts.damage:
         findings += refusals(context, facts)
     if facts.registration is not None:
-        for look in (_identity, _repository_files, _leftovers, _exceptions, _key, _packages):
+        for look in (identity, _repository_files, _leftovers, _exceptions, _key, _packages):
             findings += look(context, facts, facts.registration)
         findings += _fips(context, facts)
     return _report(findings)
@@ -116,7 +116,8 @@ def _fips(context: Context, facts: Facts) -> List[Finding]:
                                 messages.ENABLE_HINT)] if loose else [])
 
 
-def _identity(context: Context, facts: Facts, record: Registration) -> List[Finding]:
+def identity(context: Context, facts: Facts, record: Registration) -> List[Finding]:
+    """Whether this is the host that was registered, under its name."""
     if facts.is_a_copy:
         return [Finding('copy', messages.COPIED.format(record.host_name), messages.COPIED_REMEDY)]
     if facts.host_name != record.host_name:

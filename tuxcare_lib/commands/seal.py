@@ -36,17 +36,21 @@ def run(context: Context, facts: Facts, wish: Wish, key: Optional[LicenceKey]) -
         if facts.is_registered:
             raise UsageError('This host is registered, so an image of it would hold its token.',
                              'Run `dnf tuxcare unregister` first.')
-        changes = sealing.changes(facts, _seal(facts, wish, aws), key)
+        seal = _seal(facts, wish, aws)
+        changes = sealing.changes(facts, seal, key)
         if changes:
             journal.apply(context.root, 'dnf tuxcare register --seal', changes)
-    return Report((messages.SEALED,) + tuple(_notes(facts, key, aws)), {
+    named = (messages.SEALED_FOR.format(context.catalogue.products[seal.product].title),) if seal.product else ()
+    return Report((messages.SEALED,) + named + tuple(_notes(facts, key, aws)) + (messages.SEALED_NEXT,), {
         'command': 'register', 'exit_status': 0, 'changed': bool(changes), 'registered': False, 'sealed': True,
-        'product': wish.product, 'files': sorted(change.path for change in changes)})
+        'product': seal.product, 'files': sorted(change.path for change in changes)})
 
 
 def _seal(facts: Facts, wish: Wish, aws: bool) -> Seal:
     earlier = sealing.parse(facts)
-    return Seal(wish.product, wish.pin, earlier.made_folder if earlier else not facts.has_state_folder, aws)
+    if earlier is None:
+        return Seal(wish.product, wish.pin, not facts.has_state_folder, aws)
+    return Seal(wish.product or earlier.product, wish.pin or earlier.pin, earlier.made_folder, aws)
 
 
 def _notes(facts: Facts, key: Optional[LicenceKey], aws: bool) -> List[str]:

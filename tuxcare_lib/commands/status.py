@@ -104,6 +104,8 @@ def _next(context: Context, facts: Facts, repositories: List[Repository], mode: 
     todo += ['{} {}'.format(finding.text, finding.remedy) for finding in check.seats(context)]
     if facts.registration or facts.damage:
         todo += ['{} {}'.format(finding.text, finding.remedy) for finding in check.refusals(context, facts)]
+    if facts.registration:
+        todo += ['{} {}'.format(finding.text, finding.remedy) for finding in check.identity(context, facts, facts.registration)]
     if facts.registration and held != facts.release:
         todo.append('Run `dnf upgrade`: it moves this host to {}.'.format(held))
     if facts.is_sealed:
@@ -130,8 +132,8 @@ def _table(context: Context, facts: Facts, state: Boot, repositories: List[Repos
             'no; a sealed image, which registers at its first boot' if facts.is_sealed else 'no')
     pin = held or facts.variable(RELEASEVER) or None
     release = '{}, {}'.format(facts.os_title, 'held on {}'.format(pin) if pin else 'not held on a minor release')
-    words = {'on': 'on, ' + mode.proof.verdict, 'pending': 'off until the next boot',
-             'not validated': 'on, not validated', 'unknown': 'unknown: only root can read the boot loader'}
+    words = {'on': 'on, ' + mode.proof.verdict, 'pending': 'off, pending reboot',
+             'not validated': 'on, ' + mode.proof.verdict, 'unknown': 'unknown: only root can read the boot loader'}
     fips_words = '{} (running kernel {})'.format(words.get(mode.mode, mode.mode), state.running_kernel or 'unknown')
     fips_words += '\n' + proof.verified(mode.evidence, mode.proof) if mode.mode == 'on' else ''
     rows = [('Registered', registered), ('Release', release), ('Repositories', _repository_words(repositories)),

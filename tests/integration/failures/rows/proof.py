@@ -67,12 +67,12 @@ _BASEOS_ROWS = (
 )  # fmt: skip
 
 _ESU_ROWS = (
-    _proved("esu-404", _ESU, "404, and the key has no prefix", answers(Status(404), ESU), ("HTTP 404", _UNDECIDED, "no terminal"),
+    _proved("esu-404", _ESU, "404, and the key has no prefix", answers(Status(404), ESU), ("HTTP 404", _UNDECIDED, "without a terminal"),
             PLAIN_ESU_KEY, at=ESU),
-    _proved("esu-500", _ESU, "500, and the key has no prefix", answers(Status(500), ESU), ("HTTP 500", _UNDECIDED, "no terminal"),
+    _proved("esu-500", _ESU, "500, and the key has no prefix", answers(Status(500), ESU), ("HTTP 500", _UNDECIDED, "without a terminal"),
             PLAIN_ESU_KEY, at=ESU),
     _proved("esu-500-yes", _ESU, "500, and `-y`, which does not decide it", answers(Status(500), ESU),
-            ("HTTP 500", _UNDECIDED, "no terminal"), PLAIN_ESU_KEY, ("-y",), at=ESU),
+            ("HTTP 500", _UNDECIDED, "without a terminal"), PLAIN_ESU_KEY, ("-y",), at=ESU),
     _proved("esu-503-essential", _ESU, "503 again and again, and the key begins with ESA-", answers(Status(503), ESU),
             ("HTTP 503", _UNDECIDED), ESSENTIAL_KEY, at=ESU, tries=2),
     _proved("esu-404-asked", _ESU, "404, with `--product esu`", answers(Status(404), ESU), ("entitlement missing", "HTTP 404"),
