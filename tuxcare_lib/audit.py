@@ -31,13 +31,14 @@ class Check(NamedTuple):
 class Findings(NamedTuple):
     """What the checks look at: repositories as (id, name), packages as `rpm -qa` prints them, what fips-mode-setup said.
 
-    `mode` is None where it could not be asked.
+    `mode` is None where it could not be asked. `has_token` is False for a user who cannot read it: dnf leaves out what needs it.
     """
 
     repositories: Sequence[Tuple[str, str]]
     packages: Sequence[str]
     mode: Optional[str]
     keys: Sequence[str]
+    has_token: bool = True
 
 
 def checks(found: Findings) -> List[Check]:
@@ -46,7 +47,8 @@ def checks(found: Findings) -> List[Check]:
     said = found.mode or ''
     return [
         _check('V-269125', 'The vendor\'s ESU repository has to be in use.', 'dnf repolist', _listed(found.repositories),
-               any(name == 'tuxcare-esu' for name, _ in found.repositories), 'Run `dnf tuxcare status`.'),
+               any(name == 'tuxcare-esu' for name, _ in found.repositories) if found.has_token else None,
+               'Run `dnf tuxcare status`.', 'Only root can read the token that this repository needs.'),
         _check('V-269126', 'Every FIPS module has to be a build of the vendor\'s.',
                'rpm -qa | grep -E \'^(gnutls|nettle|nss|openssl|libgcrypt|kernel)-[0-9]+\' | grep -v tuxcare', '\n'.join(loose),
                not loose, 'Run `dnf tuxcare fips enable`.'),
@@ -56,10 +58,11 @@ def checks(found: Findings) -> List[Check]:
                '\n'.join(found.keys), any(_KEY in key for key in found.keys), 'Run `dnf tuxcare status --check`.')]
 
 
-def _check(name: str, title: str, command: str, output: str, good: Optional[bool], remedy: str) -> Check:
-    """A check and its result; None is one whose program cannot be run."""
+def _check(name: str, title: str, command: str, output: str, good: Optional[bool], remedy: str,
+           unknown: str = 'The program cannot be run here.') -> Check:
+    """A check and its result; None is one that could not be made, and `unknown` why."""
     if good is None:
-        return Check(name, title, command, output, NOT_REVIEWED, 'The program cannot be run here.')
+        return Check(name, title, command, output, NOT_REVIEWED, unknown)
     return Check(name, title, command, output, NOT_A_FINDING if good else OPEN, '' if good else remedy)
 
 
@@ -160,7 +163,7 @@ def _text(value: object) -> str:
 
 def _word(value: str) -> str:
     kind = 'good' if value in _GOOD else 'bad' if value in _BAD else 'due'
-    return '<span class="{}">{}</span>'.format(kind, _text(value))
+    return '<span class="{}">{}</span>'.format(kind, _text(proof.SHOWN.get(value, value)))
 
 
 def _list(texts: Iterable[str]) -> List[str]:

@@ -14,6 +14,11 @@ from tuxcare_lib.model import Boot, PackageSet
 # Verdicts, and the first two and NEITHER of a module.
 VALIDATED, COMPLIANT, NEITHER = 'validated', 'compliant', 'neither'
 PENDING, BROKEN, OFF, UNKNOWN = 'pending reboot', 'broken', 'off', 'unknown'
+# The exit status where something is to be attended to.
+FOUND = 4
+# Words of people for words of programs, where they differ.
+SHOWN = {NEITHER: 'no FIPS build'}
+_COMPLIANT = 'Some builds are later FIPS builds, not the validated ones, which `dnf tuxcare fips enable --strict` installs.'
 _AS_IT_SHOULD_BE = (VALIDATED, COMPLIANT)
 _ENABLE = messages.ENABLE_HINT
 
@@ -119,7 +124,7 @@ class Proof(NamedTuple):
         """The exit status: 0 as it should be, 3 off and not registered, 4 something to attend to."""
         if self.verdict in _AS_IT_SHOULD_BE or (self.verdict == OFF and not self.reasons and registered):
             return 0
-        return 3 if self.verdict == OFF and not self.reasons else 4
+        return 3 if self.verdict == OFF and not self.reasons else FOUND
 
 
 # --- judging ------------------------------------------------------------------------------------------------------
@@ -339,7 +344,8 @@ def document(evidence: Evidence, found: Proof) -> Dict[str, Any]:
 
 def _module_row(module: Module) -> str:
     certificate = ', certificate #{}'.format(module.certificate) if module.certificate else ''
-    return '{}: {}{}'.format(module.nevra or module.wanted, module.state if module.nevra else 'not installed', certificate)
+    state = SHOWN.get(module.state, module.state) if module.nevra else 'not installed'
+    return '{}: {}{}'.format(module.nevra or module.wanted, state, certificate)
 
 
 def rows(evidence: Evidence, found: Proof) -> List[Tuple[str, str]]:
@@ -348,7 +354,8 @@ def rows(evidence: Evidence, found: Proof) -> List[Tuple[str, str]]:
     policy = boot.policy + ('' if boot.policy == evidence.applied else ', in effect {}'.format(evidence.applied or 'none'))
     edited = [text for module in found.modules for part in module.parts for text in part.edited]
     return [
-        ('Verdict', found.verdict), ('This boot', verified(evidence, found)),
+        ('Verdict', found.verdict + ('\n' + _COMPLIANT if found.verdict == COMPLIANT else '')),
+        ('This boot', verified(evidence, found)),
         ('Modules', '\n'.join(map(_module_row, found.modules))),
         ('Edited', '\n'.join(edited)),
         ('FIPS mode', '{} (running kernel {})'.format('on' if boot.mode_on else 'off', boot.running_kernel or 'unknown')),

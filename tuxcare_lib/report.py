@@ -2,7 +2,7 @@
 """What people and programs get to see of plans, results and errors. Pure."""
 
 import json
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, FrozenSet, List, Optional, Sequence, Tuple
 
 from tuxcare_lib import messages, planner
 from tuxcare_lib.errors import Check, ConfigurationError, ConflictError, TuxcareError
@@ -44,10 +44,9 @@ def plan_report(verb: str, plan: Plan) -> Report:
     """What --dry-run prints."""
     lines: List[str] = []
     lines += ['Request: ' + request for request in plan.requests]
-    for change in plan.changes:
-        lines += change_lines(change)
     lines += ['Package: ' + package for package in plan.packages]
     lines += ['Command: ' + ' '.join(command) for command in plan.commands]
+    lines += _files(plan.changes)
     lines += list(plan.notes)
     if not (plan.requests or plan.changes or plan.packages or plan.commands):
         lines.append(messages.NOTHING_TO_DO)
@@ -55,6 +54,18 @@ def plan_report(verb: str, plan: Plan) -> Report:
         'command': verb, 'dry_run': True, 'exit_status': 0, 'requests': list(plan.requests),
         'files': [change_document(change) for change in plan.changes], 'packages': list(plan.packages),
         'commands': [list(command) for command in plan.commands], 'notes': list(plan.notes)})
+
+
+def _files(changes: Sequence[Change]) -> List[str]:
+    """Each change; of several files that get and lose the very same lines the first alone whole, since --json has all."""
+    lines: List[str] = []
+    shown: Dict[FrozenSet[str], str] = {}
+    for change in changes:
+        shape = frozenset(line for line in (_diff(change) or '').split('\n')[2:] if line.startswith(('+', '-')))
+        first = shown.setdefault(shape, change.path) if shape else change.path
+        lines += change_lines(change) if first == change.path else [
+            'File: {} ({}, the same lines as {})'.format(change.path, _action(change), first)]
+    return lines
 
 
 def change_lines(change: Change) -> List[str]:

@@ -126,6 +126,12 @@ def test_one_thing_wrong(proved: Host, name: str) -> None:
     assert told["reasons"][0]["text"] and told["reasons"][0]["remedy"]
 
 
+def test_enable_says_what_it_cannot_mend(proved: Host) -> None:
+    with changed(proved, NETTLE, b"x"):
+        told = document(proved.dnf("-y", "tuxcare", "fips", "enable", "--json"), 4)
+    assert codes(told) == ["file"] and not told["changed"] and not told["reboot"]
+
+
 def test_status_has_the_same_verdict(proved: Host) -> None:
     with changed(proved, INACTIVE, b""):
         told = document(proved.dnf("tuxcare", "status", "--json"))
@@ -208,7 +214,9 @@ def test_files_of_the_report(proved: Host, tmp_path: Path) -> None:
 
 
 def test_the_report_of_a_host_that_is_off(host: Host, tmp_path: Path) -> None:
+    (host.root / "etc/hostname").unlink()  # an image; the name of this machine is none of its
     told = document(report(host, "--json"))
+    assert told["host"] == "unknown"
     assert [check["result"] for check in told["checks"]] == ["open"] * 4 and all(check["note"] for check in told["checks"])
     assert told["verdict"] == "off" and told["product"] is None
 

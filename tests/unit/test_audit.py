@@ -29,6 +29,7 @@ def test_a_host_without_findings() -> None:
 
 @pytest.mark.parametrize('changed, place, result', [
     ({'repositories': (('tuxcare-esu-debug', ''),)}, 0, 'open'), ({'repositories': ()}, 0, 'open'),
+    ({'repositories': (), 'has_token': False}, 0, 'not reviewed'),
     ({'packages': (KERNEL,)}, 1, 'open'), ({'packages': ('openssl-3.0.7-16.el9_2.x86_64',)}, 1, 'open'),
     ({'mode': 'FIPS mode is disabled.'}, 2, 'open'), ({'mode': ''}, 2, 'open'), ({'mode': None}, 2, 'not reviewed'),
     ({'mode': 'FIPS mode is enabled.\nInconsistent state detected.'}, 2, 'open'),

@@ -14,27 +14,34 @@ from tuxcare_lib.model import Change, Image, Plan
 OLD, NEW = Image(b'a\nb\n', 0o644), Image(b'a\nc\n', 0o640)
 
 
-def test_a_plan_as_lines_in_the_order_in_which_it_would_be_done() -> None:
-    plan = Plan(('POST https://x/',), (Change('/f', OLD, NEW),), ('Install a-1',), (('grubby', '--x'),), ('A note.',))
+def test_a_plan_as_lines() -> None:
+    same, other = Change('/g', Image(b'a\nb\nc\n', 0o644), Image(b'a\nc\nc\n', 0o640)), Change('/h', OLD, Image(b'a\n', 0o644))
+    plan = Plan(('POST https://x/',), (Change('/f', OLD, NEW), same, other), ('Install a-1',), (('grubby', '--x'),), ('A note.',))
     found = report.plan_report('v', plan)
     assert found.lines == (
         'Request: POST https://x/',
+        'Package: Install a-1',
+        'Command: grubby --x',
         '--- /f',
         '+++ /f',
         '@@ -1,2 +1,2 @@',
         ' a',
         '-b',
         '+c',
-        'Package: Install a-1',
-        'Command: grubby --x',
+        'File: /g (change, the same lines as /f)',
+        '--- /h',
+        '+++ /h',
+        '@@ -1,2 +1 @@',
+        ' a',
+        '-b',
         'A note.',
         'Dry run: nothing was changed.',
     )
     assert found.status == 0
     assert found.document['dry_run'] is True and found.document['commands'] == [['grubby', '--x']]
-    assert found.document['files'] == [
-        {'path': '/f', 'action': 'change', 'mode': '0640', 'diff': '\n'.join(found.lines[1:7]) + '\n'}
-    ]
+    assert found.document['files'][0] == {
+        'path': '/f', 'action': 'change', 'mode': '0640', 'diff': '\n'.join(found.lines[3:9]) + '\n'}
+    assert '+++ /g' in found.document['files'][1]['diff']
 
 
 def test_a_plan_without_anything_says_so() -> None:

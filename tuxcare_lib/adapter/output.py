@@ -52,7 +52,8 @@ class Output:
     def _take(self, document: Dict[str, Any]) -> None:
         first = self._document
         if first and 'error' not in document:
-            document = dict(first, fips=document, changed=bool(first.get('changed') or document.get('changed')))
+            changed = bool(first.get('changed') or document.get('changed'))
+            document = dict(first, fips=document, changed=changed, exit_status=document['exit_status'])
         elif first:
             document = dict(first, **document)
         self._document = document

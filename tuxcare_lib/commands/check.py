@@ -11,7 +11,6 @@ from tuxcare_lib.errors import NotRegisteredError, StateError, TuxcareError
 from tuxcare_lib.host import MARKER, RELEASEVER, REPOSITORY_FOLDERS, SEAT, SIGNING_KEY, TOKEN, TUXCARE_REPO, Facts, Registration
 from tuxcare_lib.model import Change, Report, Token
 
-FOUND = 4
 _SWITCH = 'Run `dnf tuxcare repos switch`.'
 
 
@@ -46,8 +45,8 @@ def run(context: Context) -> Report:
 def _report(findings: List[Finding]) -> Report:
     lines = tuple('{} {}'.format(finding.text, finding.remedy).strip() for finding in findings)
     return Report(lines or ('Nothing to attend to.',), {
-        'command': 'status', 'check': True, 'exit_status': FOUND if findings else 0, 'registered': True,
-        'findings': [finding._asdict() for finding in findings]}, FOUND if findings else 0)
+        'command': 'status', 'check': True, 'exit_status': proof.FOUND if findings else 0, 'registered': True,
+        'findings': [finding._asdict() for finding in findings]}, proof.FOUND if findings else 0)
 
 
 def seats(context: Context) -> List[Finding]:

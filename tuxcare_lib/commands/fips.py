@@ -3,7 +3,7 @@
 
 from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Sequence, Tuple
 
-from tuxcare_lib import boot, facts as gathering, fips, messages, planner
+from tuxcare_lib import boot, evidence, facts as gathering, fips, messages, planner, proof
 from tuxcare_lib.circumstances import BOOT_SIZE, boot_device
 from tuxcare_lib.commands import Context, intact
 from tuxcare_lib.errors import Check, DeclinedError
@@ -153,7 +153,14 @@ def report(context: Context, prepared: Prepared, done: Sequence[Tuple[str, ...]]
         lines.append(messages.REBOOT.format(kernel=prepared.image))
     else:
         lines.append('FIPS mode is on.')
-    document: Dict[str, Any] = {'command': 'fips enable', 'exit_status': 0, 'changed': not prepared.is_done,
+    # What a reboot or packages cannot mend: a file that was changed, a provider that is not active.
+    facts = gathering.gather(context.root, context.architecture)
+    judged = proof.judge(evidence.find(context.root, context.catalogue, facts, state))
+    left = [reason for reason in judged.reasons if reason.code not in ('reboot', 'running-kernel')]
+    lines += [str(reason) for reason in left]
+    status = proof.FOUND if left else 0
+    document: Dict[str, Any] = {'command': 'fips enable', 'exit_status': status, 'changed': not prepared.is_done,
                 'packages': list(prepared.specs), 'installed': list(prepared.missing),
-                'commands': [list(command) for command in done], 'reboot': pending, 'checks': check_documents(found)}
-    return Report(tuple(lines), document)
+                'commands': [list(command) for command in done], 'reboot': pending, 'checks': check_documents(found),
+                'reasons': [reason._asdict() for reason in left]}
+    return Report(tuple(lines), document, status)

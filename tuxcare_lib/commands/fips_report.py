@@ -36,13 +36,19 @@ def document(context: Context) -> Dict[str, Any]:
     """Everything that was found, as docs/json.md describes it."""
     facts = gathering.gather(context.root, context.architecture)
     found = evidence.find(context.root, context.catalogue, facts, boot.read(context.root))
-    checks = audit.checks(_findings(context))
+    checks = audit.checks(_findings(context, facts))
     made = proof.document(found, proof.judge(found))
     return dict(made, command='fips report', exit_status=0, registered=facts.is_registered,
                 made_at=context.now(), made_by='dnf tuxcare ' + tuxcare_lib.__version__,
-                host=facts.host_name, system='{} {}'.format(facts.os_title, facts.architecture),
+                host=_host_name(context, facts), system='{} {}'.format(facts.os_title, facts.architecture),
                 checks=[check._asdict() for check in checks],
                 not_checked=list(made['not_checked']) + _notes(context, made) + list(_ALWAYS), **_registration(context, facts))
+
+
+def _host_name(context: Context, facts: Facts) -> str:
+    """The name of an image that has none is not that of the machine on which it is made."""
+    named = context.root.is_host or (context.root.text('/etc/hostname') or '').strip()
+    return facts.host_name if named else 'unknown'
 
 
 def _registration(context: Context, facts: Facts) -> Dict[str, Optional[str]]:
@@ -60,10 +66,11 @@ def _notes(context: Context, made: Dict[str, Any]) -> List[str]:
     return notes
 
 
-def _findings(context: Context) -> audit.Findings:
+def _findings(context: Context, facts: Facts) -> audit.Findings:
     from tuxcare_lib import rpmdb  # rpm: not for verbs that need no packages
     packages = sorted('{}-{}-{}.{}'.format(*package[:1] + package[2:5]) for package in rpmdb.everything(context.root))
-    return audit.Findings(context.repositories, packages, _mode(context.root), rpmdb.key_summaries(context.root))
+    return audit.Findings(context.repositories, packages, _mode(context.root), rpmdb.key_summaries(context.root),
+                          os.geteuid() == 0 or not facts.is_registered)
 
 
 def _mode(root: Root) -> Optional[str]:

@@ -67,9 +67,9 @@ _BASEOS_ROWS = (
 )  # fmt: skip
 
 _ESU_ROWS = (
-    _proved("esu-404", _ESU, "404, and the key has no prefix", answers(Status(404), ESU), ("HTTP 404", _UNDECIDED, "without a terminal"),
+    _proved("esu-404", _ESU, "404, and the key has no prefix", answers(Status(404), ESU), ("HTTP 404", _UNDECIDED, "a terminal"),
             PLAIN_ESU_KEY, at=ESU),
-    _proved("esu-500", _ESU, "500, and the key has no prefix", answers(Status(500), ESU), ("HTTP 500", _UNDECIDED, "without a terminal"),
+    _proved("esu-500", _ESU, "500, and the key has no prefix", answers(Status(500), ESU), ("HTTP 500", _UNDECIDED, "a terminal"),
             PLAIN_ESU_KEY, at=ESU),
     _proved("esu-500-yes", _ESU, "500, and `-y`, which does not decide it", answers(Status(500), ESU),
             ("HTTP 500", _UNDECIDED, "without a terminal"), PLAIN_ESU_KEY, ("-y",), at=ESU),
