@@ -4,32 +4,37 @@
     python3 -m tests.sandbox.interactive [--release X.Y] [--host-name NAME] [--rpm FILE]
 """
 import argparse
+import os
+import queue
 import shlex
 import signal
 import subprocess
 import sys
 import tempfile
-import threading
 from pathlib import Path
-from typing import List, Optional
+from typing import TYPE_CHECKING, List, Optional
 
-from tests.sandbox.host import HOST_NAME, PROJECT, Host, slash_available
+from tests.sandbox.host import HOST_NAME, PROJECT, BootError, Host, slash_available
 from tests.sandbox.licences import ESU_KEY
 from tests.sandbox.service import Record, Service
 from tests.sandbox.universe import Universe
 
 
+if TYPE_CHECKING:
+    Signals = queue.SimpleQueue[int]
+
+
 def main(argv: Optional[List[str]] = None) -> int:
     """Returns when it is interrupted or asked to end; everything that it made is gone then."""
     options = _parse(argv)
-    ended = threading.Event()
-    # Also for SIGTERM and a terminal that is closed, so that no folder is left behind.
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: ended.set())
+    heard: "Signals" = queue.SimpleQueue()
+    # Also for SIGTERM and a terminal that is closed, so that no folder is left behind. SIGUSR1 reboots the host.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
+        signal.signal(number, lambda number, _: heard.put(number))
     with tempfile.TemporaryDirectory(prefix="tuxcare-sandbox-") as name:
         # An ordinary user of the host has to be able to look into its root.
         Path(name).chmod(0o755)
-        _run(Path(name), options, ended)
+        _run(Path(name), options, heard)
     return 0
 
 
@@ -42,7 +47,7 @@ def _parse(argv: Optional[List[str]]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def _run(directory: Path, options: argparse.Namespace, ended: threading.Event) -> None:
+def _run(directory: Path, options: argparse.Namespace, heard: "Signals") -> None:
     universe = Universe.build()
     reason = slash_available(directory)
     rpm = None if reason else options.rpm or _build_rpm()
@@ -51,9 +56,9 @@ def _run(directory: Path, options: argparse.Namespace, ended: threading.Event) -
             universe, service, directory / "host", release=options.release, slash=not reason, rpm=rpm,
             host_name=options.host_name,
         ) as host:
-            wrapper, shell = _write_scripts(host)
-            print(_instructions(service, host, wrapper, shell, reason), flush=True)
-            ended.wait()
+            print(_instructions(service, host, _write_scripts(host), reason), flush=True)
+            while heard.get() == signal.SIGUSR1:
+                print(_rebooted(host), flush=True)
             print("\nsandbox: cleaning up", flush=True)
 
 
@@ -67,27 +72,41 @@ def _show_request(record: Record) -> None:
 
 
 def _write_scripts(host: Host) -> List[Path]:
-    """One script that runs its arguments as a command in the host, one that opens a shell there.
+    """One script that runs its arguments as a command in the host, one that opens a shell there, one that reboots it.
 
     By --installroot the first runs dnf on the host instead: there is no `/` to be in.
     """
-    wrapper, shell = host.directory / "in-host", host.directory / "shell-in-host"
+    wrapper, shell, reboot = (host.directory / name for name in ("in-host", "shell-in-host", "reboot-host"))
+    reboot.write_text("#!/bin/sh\nkill -USR1 %d\n" % os.getpid())
+    reboot.chmod(0o755)
     if host.slash:
         host.write_wrapper(wrapper, [])
         host.write_wrapper(shell, ["bash", "--norc", "-i"], PS1="[root@\\h \\W]\\$ ")
     else:
         host.write_wrapper(wrapper, host.dnf_command())
         host.write_wrapper(shell, ["chroot", str(host.root), "/bin/bash", "--norc", "-i"], PS1="[chroot \\W]\\$ ")
-    return [wrapper, shell]
+    return [wrapper, shell, reboot]
 
 
-def _instructions(service: Service, host: Host, wrapper: Path, shell: Path, reason: Optional[str]) -> str:
+def _rebooted(host: Host) -> str:
+    """Reboots it; the scripts lead into the host that it is then."""
+    try:
+        booted = host.reboot()
+    except BootError as error:
+        return "sandbox: the host does not boot: %s" % error
+    _write_scripts(host)
+    return "sandbox: the host has booted %s, FIPS mode %s" % (booted.osrelease, "on" if booted.fips_enabled else "off")
+
+
+def _instructions(service: Service, host: Host, scripts: List[Path], reason: Optional[str]) -> str:
+    wrapper, shell, reboot = scripts
     dnf = shlex.quote(str(wrapper)) + (" dnf" if host.slash else "")
     lines = [
         "",
         "The host's files     %s" % host.root,
         "The servers          %s, trusted by %s" % (service.url, service.ca_file),
-        "Licence keys         " + _keys(service),
+        "Licence keys         " + _keys(service, False),
+        "AWS accounts         " + _keys(service, True),
         *(["Not as /, because    " + reason] if reason else []),
         "",
         "In another terminal, as root:",
@@ -95,15 +114,17 @@ def _instructions(service: Service, host: Host, wrapper: Path, shell: Path, reas
         "  %s upgrade" % dnf,
         "  %s tuxcare status" % dnf,
         "  %s     # a shell" % shlex.quote(str(shell)),
+        "  %s       # boots the default kernel anew; shells in the host end" % shlex.quote(str(reboot)),
         "",
         "Ctrl-C ends it and removes everything.",
     ]
     return "\n".join(lines)
 
 
-def _keys(service: Service) -> str:
-    """Each with its product and the number of its seats."""
-    return ", ".join("%s (%s, %d)" % (name, key.product, key.seats) for name, key in sorted(service.keys.items()))
+def _keys(service: Service, accounts: bool) -> str:
+    """Each key, or account of AWS, with its product and the number of its seats."""
+    return ", ".join("%s (%s, %d)" % (name, key.product, key.seats) for name, key in sorted(service.keys.items())
+                     if name.startswith("aws:") == accounts)
 
 
 if __name__ == "__main__":
