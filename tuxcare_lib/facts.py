@@ -34,7 +34,7 @@ def gather(root: Root, architecture: Optional[str] = None) -> Facts:
     record = _record(images, any(repofile.is_ours(file.document) for file in files))
     return Facts(
         root=root.path, os_id=release_file.get('ID', ''),
-        os_title=release_file.get('PRETTY_NAME') or release_file.get('NAME') or 'an unknown system',
+        os_title=release_file.get('PRETTY_NAME') or release_file.get('NAME') or 'an unknown system (/etc/os-release names none)',
         release=Release.parse(release_file.get('VERSION_ID', '')), version_id=release_file.get('VERSION_ID', ''),
         architecture=architecture or platform.machine(), host_name=_host_name(root),
         repository_files=files, problems=problems, images=images, registration=record.registration, kept=record.kept,

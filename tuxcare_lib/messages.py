@@ -8,6 +8,7 @@ DEREGISTERED = 'De-registration successful'
 NOT_REGISTERED = 'Server is not registered'
 
 REPLACE_HINT = 'To register it anew, run `dnf tuxcare register --replace`.'
+PLAN_OF_FIPS = 'What --fips would do here, `dnf tuxcare fips enable --dry-run` shows.'
 REGISTER_HINT = 'Register it with `dnf tuxcare register`.'
 ANEW = 'Run `dnf tuxcare unregister --local`, and register again.'
 RECOVER_HINT = 'Run `dnf tuxcare recover`.'

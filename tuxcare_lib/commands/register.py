@@ -38,7 +38,7 @@ def run(context: Context) -> Report:
         key = _key_of_file(context, seal.key_file(context))
     replace = context.options.flag('replace')
     if facts.is_registered and not replace:
-        return _already(facts)
+        return _already(context, facts)
     if facts.by_vendors_tool:
         raise UsageError('This host was registered by the vendor\'s own tool, not by dnf tuxcare.',
                          'Take that back first (`tuxctl -d`), then register.')
@@ -80,7 +80,7 @@ def _register(context: Context, wish: Wish, key: Optional[LicenceKey]) -> Report
     host = planner.check_host(facts, context.catalogue, wish)
     _check_home(context.root, facts)
     if facts.registration is not None:
-        return _replace(context, facts, host, wish, key) if context.options.flag('replace') else _already(facts)
+        return _replace(context, facts, host, wish, key) if context.options.flag('replace') else _already(context, facts)
     enquiry = _enquiry(context, facts, host, wish, key)
     sealed = sealing.parse(facts)
     if sealed and sealed.made_folder:
@@ -236,10 +236,11 @@ def _warnings(context: Context, host: Supported) -> Tuple[str, ...]:
     return (messages.CLOSES.format(host.entry.release, context.catalogue.products['esu'].title, host.pin),)
 
 
-def _already(facts: Facts) -> Report:
+def _already(context: Context, facts: Facts) -> Report:
     document = {'command': 'register', 'exit_status': 0, 'changed': False, 'registered': True,
                 'product': facts.registration.product if facts.registration else None}
-    return Report((messages.ALREADY_REGISTERED, messages.REPLACE_HINT), document)
+    hint = (messages.PLAN_OF_FIPS,) if context.options.flag('fips') and context.options.flag('dry_run') else ()
+    return Report((messages.ALREADY_REGISTERED, messages.REPLACE_HINT) + hint, document)
 
 
 def _replace(context: Context, facts: Facts, host: Supported, wish: Wish, key: Optional[LicenceKey]) -> Report:
