@@ -153,7 +153,8 @@ ATTEMPTS: Dict[str, Tuple[Words, ...]] = {
     "old kernels": (["remove", "--oldinstallonly", "--setopt=installonly_limit=2", "--setopt=protect_running_kernel=0"],),
     "another architecture": (["remove", "gnutls", "--forcearch=aarch64", "--setopt=protected_packages="],),
     "a module's stream": (["module", "install", "crypto:9/common"], ["upgrade", "gnutls", "--disableexcludes=all"],
-                          ["module", "remove", "--all", "crypto:9", "--setopt=protected_packages="], ["module", "reset", "crypto"]),
+                          ["module", "remove", "--all", "crypto:9", "--setopt=protected_packages="],
+                          ["module", "reset", "crypto"]),
     "a group": (["group", "install", "crypto", "--disableexcludes=all"], ["group", "remove", "crypto"]),
 }
 
