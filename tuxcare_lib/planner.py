@@ -219,9 +219,19 @@ def healed(facts: Facts, catalogue: Catalogue, settings: Settings) -> Tuple[Tupl
             change = change._replace(after=known.after)
         elif change.before:
             community = repofile.reverted(inifile.parse(inifile.decode(change.before.data))).render()
-            kept[change.path] = Kept(change.path, change.before._replace(data=inifile.encode(community)), change.after, False)
+            kept[change.path] = Kept(change.path, change.before._replace(data=inifile.encode(community)),
+                                     _as_left(known and known.after, change), False)
         changes.append(change)
     return tuple(kept.values()), changes
+
+
+def _as_left(known: Optional[Image], change: Change) -> Optional[Image]:
+    """A switched file for our record: a line of ours that somebody has edited is in it as we had left it, so it stays an edit."""
+    if known is None or change.before is None or change.after is None:
+        return change.after
+    ours, before, after = (inifile.parse(inifile.decode(image.data)) for image in (known, change.before, change.after))
+    names = set(repofile.changed_marks(ours, after)).difference(repofile.changed_marks(before, after))
+    return change.after._replace(data=inifile.encode(repofile.with_sections_of(after, ours, sorted(names)).render()))
 
 
 def recorded(facts: Facts, record: Registration, kept: Tuple[Kept, ...]) -> List[Change]:

@@ -335,6 +335,22 @@ def test_reverting_and_switching_the_repositories_again(tmp_path: Path) -> None:
     assert not registration.parse(root.read(host.REGISTRATION) or b'').reverted
 
 
+def test_an_edit_is_not_taken_over_with_a_new_section(tmp_path: Path) -> None:
+    root = registered(tmp_path)
+    path = tmp_path / BASEOS.lstrip('/')
+    community = original(BASEOS).decode('utf-8').replace('[baseos', '[more')
+    path.write_text(path.read_text().replace('/BaseOS/$basearch/os/', '/BaseOS/x86_64/os/', 1) + community)
+    record = registration.parse(root.read(host.REGISTRATION) or b'')
+    journal.apply(root, 'switch', planner.switched_again(gather(root), catalogue(), settings(), record))
+    assert path.read_text().count('/$tuxcare_token/BaseOS/') >= 2 and [change.path for change in restoration.drift(gather(root))] == [BASEOS]
+    with pytest.raises(ConflictError):
+        restoration.unregistration_changes(gather(root))
+    changes, _ = restoration.ours_again(gather(root), 'ours', set())
+    journal.apply(root, 'switch', changes)
+    journal.apply(root, 'unregister', restoration.unregistration_changes(gather(root))[0])
+    assert path.read_text() == original(BASEOS).decode('utf-8') + community
+
+
 def test_what_is_switched_does_not_change(tmp_path: Path) -> None:
     assert planner.switch_changes(gather(registered(tmp_path)), catalogue(), settings()) == []
 
