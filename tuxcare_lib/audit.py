@@ -107,7 +107,7 @@ _STYLE = '''
 @media print { :root { color-scheme: light; --ink: #000; --paper: #fff; --line: #999; --soft: #fff;
   --good: #0a4a1d; --bad: #8a0c20; --due: #5c3a00; }
   tr, pre, .check { break-inside: avoid; } h2 { break-after: avoid; } body { max-width: none; padding: 0; font-size: 9.5pt; }
-  pre { font-size: 8pt; } }
+  pre, table { font-size: 8pt; } }
 @page { size: A4; margin: 18mm; }
 body { background: var(--paper); color: var(--ink); font: 15px/1.5 system-ui, sans-serif; max-width: 60rem;
   margin: 0 auto; padding: 2rem; }

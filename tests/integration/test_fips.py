@@ -30,7 +30,8 @@ def calls(host: Host) -> List[str]:
     """What was asked of the stand-ins, beside questions."""
     path = host.root / "var/log/standins.log"
     lines = path.read_text().splitlines() if path.exists() else []
-    return [line for line in lines if not any(word in line for word in ("--default-kernel", "--info", "--show", "--check"))]
+    questions = ("--default-kernel", "--info", "--show", "--check", "-providers")
+    return [line for line in lines if not any(word in line for word in questions)]
 
 
 def i686(host: Host) -> Set[str]:
