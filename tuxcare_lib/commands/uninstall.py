@@ -138,7 +138,8 @@ def changes(context: Context, prepared: Prepared, verb: str = UNINSTALL) -> List
     before = fips.remembered(image.data if image else None)
     if image is None or before is None or fips.leaving(image.data):
         return []
-    return [Change(FIPS_STATE, image, fips.render(before, fips.has(image.data, 'strict'), True, verb))]
+    again = verb if verb == UNINSTALL else verb + ' --packages'  # without them it has one stage
+    return [Change(FIPS_STATE, image, fips.render(before, fips.has(image.data, 'strict'), True, again))]
 
 
 def released(context: Context, facts: Facts) -> List[Change]:
