@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Of a long table of rows, a run may try a sample: all tests marked `sampled` without --sample, one of each three with it."""
+"""How tests are drawn: of those marked `sampled`, rows of long tables, all without --sample and one of each three with it."""
 import random
 from typing import Dict, List
 
 import pytest
+from hypothesis import settings
 
 ONE_OF = 3
+
+# No clock: what is slow on a busy machine is not wrong.
+settings.register_profile("without a clock", deadline=None)
+settings.load_profile("without a clock")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

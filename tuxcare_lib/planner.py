@@ -206,7 +206,23 @@ def switched_again(facts: Facts, catalogue: Catalogue, settings: Settings, recor
     kept, changes = healed(facts, catalogue, settings)
     there = {file.path for file in facts.repository_files}.union(places.OWN_FILES)
     kept = tuple(entry for entry in kept if entry.path in there)  # what somebody removed since is not ours to bring back
-    return changes + recorded(facts, record._replace(reverted=False), kept)
+    return changes + recorded(facts, record._replace(reverted=False), kept + _renamed(facts, catalogue, settings, kept))
+
+
+def _renamed(facts: Facts, catalogue: Catalogue, settings: Settings, kept: Tuple[Kept, ...]) -> Tuple[Kept, ...]:
+    """What is on the vetted trees under a name that is not in our record, in lines that we would write: it is kept, too."""
+    known = {entry.path for entry in kept}
+    files = {file.path: file for file in facts.repository_files if file.path not in known
+             and repofile.is_ours(file.document) and not repofile.is_own_file(file.document)}
+    community = tuple(file._replace(document=repofile.reverted(file.document)) for file in files.values())
+    found = []
+    for change in switch_changes(facts._replace(repository_files=community), catalogue, settings):
+        document = files[change.path].document
+        ours = inifile.parse(inifile.decode(change.after.data)) if change.after else document
+        if change.before and repofile.added(document) <= repofile.added(ours):
+            before = change.before._replace(data=inifile.encode(repofile.reverted(document).render()), mtime_ns=None)
+            found.append(Kept(change.path, before, change.before, False))
+    return tuple(found)
 
 
 def healed(facts: Facts, catalogue: Catalogue, settings: Settings) -> Tuple[Tuple[Kept, ...], List[Change]]:

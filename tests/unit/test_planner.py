@@ -352,6 +352,19 @@ def test_an_edit_is_not_taken_over_with_a_new_section(tmp_path: Path) -> None:
     assert path.read_text() == original(BASEOS).decode('utf-8') + community
 
 
+@pytest.mark.parametrize('edit', ['', '/x86_64/'])
+def test_a_renamed_file_is_in_the_record_after_a_switch_unless_it_was_edited(tmp_path: Path, edit: str) -> None:
+    root = registered(tmp_path)
+    path = (tmp_path / BASEOS.lstrip('/')).with_name('mine.repo')
+    (tmp_path / BASEOS.lstrip('/')).rename(path)
+    path.write_text(path.read_text().replace('/$basearch/', edit or '/$basearch/', 1))
+    record = registration.parse(root.read(host.REGISTRATION) or b'')
+    journal.apply(root, 'switch', planner.switched_again(gather(root), catalogue(), settings(), record))
+    journal.apply(root, 'unregister', restoration.unregistration_changes(gather(root))[0])
+    assert path.read_bytes() == original(BASEOS)
+    assert path.with_name('mine.repo.rpmsave').exists() == bool(edit)
+
+
 def test_what_is_switched_does_not_change(tmp_path: Path) -> None:
     assert planner.switch_changes(gather(registered(tmp_path)), catalogue(), settings()) == []
 
