@@ -35,12 +35,26 @@ def _take(fd: int, wait: bool, say: Callable[[str], None]) -> None:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return
         except BlockingIOError:
+            process = _holder(fd)
+            _check_owner(process)
             if not wait:
-                raise LockedError('Another `dnf tuxcare` is running (process {}).'.format(_holder(fd)), 'Wait for its end.')
+                raise LockedError('Another `dnf tuxcare` is running (process {}).'.format(process), 'Wait for its end.')
         if not told:
-            say('Waiting for another `dnf tuxcare` to finish (process {}).'.format(_holder(fd)))
+            say('Waiting for another `dnf tuxcare` to finish (process {}).'.format(process))
             told = True
         time.sleep(0.2)
+
+
+def _check_owner(process: str) -> None:
+    """Any user can lock a folder that he can read; nobody waits for one. Raises LockedError."""
+    try:
+        with open('/proc/{}/status'.format(process)) as stream:
+            owner = next((int(line.split()[2]) for line in stream if line.startswith('Uid:')), 0)
+    except OSError:  # it has ended, or is none of this container's
+        return
+    if owner not in (0, os.geteuid()):
+        raise LockedError('The lock on {} is held by process {} of user {}, which is no `dnf tuxcare`.'.format(
+            _FOLDER, process, owner), 'End that process.')
 
 
 def _holder(fd: int) -> str:

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """One command at a time on a root: who waits, who is told, and that nothing stays behind."""
 
+import fcntl
 import os
+import signal
 from pathlib import Path
 from typing import List
 
@@ -68,6 +70,25 @@ def test_a_killed_command_lets_go(root: Root) -> None:
     os.waitpid(child, 0)
     with lock.held(root, False, never):
         pass
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason='only root can be another user')
+def test_nobody_waits_for_another_user(root: Root) -> None:
+    started, ready = os.pipe()
+    child = os.fork()
+    if not child:
+        fd = os.open(root.real('/etc/dnf'), os.O_RDONLY)
+        os.setuid(65534)
+        fcntl.flock(fd, fcntl.LOCK_SH)
+        os.write(ready, b'x')
+        signal.pause()
+    os.read(started, 1)
+    with pytest.raises(LockedError) as caught:
+        with lock.held(root, True, never):
+            raise AssertionError('both hold it')
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    assert 'process {} of user 65534'.format(child) in str(caught.value) and caught.value.status == 200
 
 
 def test_other_roots_have_other_locks(root: Root, tmp_path: Path) -> None:
