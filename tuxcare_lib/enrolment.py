@@ -9,7 +9,7 @@ token is there gives its seat back before the error goes on (rule 6). An error o
 
 import json
 import re
-from typing import Any, Dict, Generator, NamedTuple, Optional, Tuple, Union
+from typing import Any, Dict, Generator, Iterable, NamedTuple, Optional, Tuple, Union
 
 from tuxcare_lib import messages
 from tuxcare_lib.errors import EntitlementError, ServiceError, SigningKeyError, TransportError, TuxcareError
@@ -117,7 +117,7 @@ def de_register(settings: Settings, token: Token, host_name: str) -> Dialogue:
     response = yield Request('POST', settings.unregister_url, 'give the seat back',
                              {'token': token.secret, 'host_name': host_name})
     if response.status not in (200, 404):
-        raise refusal(response, 'the de-registration')
+        raise refusal(response, 'the de-registration', secrets=(token.secret,))
     return _is_confirmed(response)
 
 
@@ -180,7 +180,8 @@ def _register(enquiry: Enquiry, credential: Credential) -> Dialogue:
         raise _perhaps_taken(error, error.maybe_received, credential)
     if response.status != 200:
         acted = response.status < 300 or response.status >= 500 and response.status not in _DID_NOTHING
-        raise _perhaps_taken(refusal(response, 'the registration', way.setting, way.proof), acted, credential)
+        raise _perhaps_taken(refusal(response, 'the registration', way.setting, way.proof, way.fields.values()), acted,
+                             credential)
     try:
         value = _json_object(response, way.setting).get('token')
     except ServiceError as error:
@@ -200,9 +201,13 @@ def _perhaps_taken(error: ServiceError, perhaps: bool, credential: Credential) -
     return error
 
 
-def refusal(response: Response, what: str, setting: str = 'register_url', proof: str = 'licence key') -> ServiceError:
-    """An error for an answer that is not 200; the service's own words are cleaned, cut and marked as such."""
-    said = _error_word(response)
+def refusal(response: Response, what: str, setting: str = 'register_url', proof: str = 'licence key',
+            secrets: Iterable[str] = ()) -> ServiceError:
+    """An error for an answer that is not 200; the service's own words are cleaned, cut and marked as such.
+
+    `secrets` are what it was sent: many a service says it back, and errors are logged.
+    """
+    said = _error_word(response, secrets)
     if said == 'invalid-key':
         return ServiceError('The service does not know this {}.'.format(proof), 'Compare it with the one the vendor sent you.',
                             response.status)
@@ -223,12 +228,16 @@ def refusal(response: Response, what: str, setting: str = 'register_url', proof:
                         'Check the {} and the addresses in the configuration.'.format(proof), response.status)
 
 
-def _error_word(response: Response) -> str:
+def _error_word(response: Response, secrets: Iterable[str]) -> str:
     try:
         word = _json_object(response).get('error', '')
     except ServiceError:
         return ''
-    return re.sub(r'[^ -~]+', ' ', word)[:80].strip() if isinstance(word, str) else ''
+    if not isinstance(word, str):
+        return ''
+    for secret in secrets:
+        word = re.sub(re.escape(secret), '(hidden)', word, flags=re.I)
+    return re.sub(r'[^ -~]+', ' ', word)[:80].strip()
 
 
 def _json_object(response: Response, setting: str = 'register_url') -> Dict[str, Any]:

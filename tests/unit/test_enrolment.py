@@ -271,6 +271,7 @@ def test_a_lost_answer_to_the_registration_says_that_a_seat_may_be_taken(registe
         (400, b'{"error": "invalid-key"}', 'does not know this licence key'),
         (400, b'{"error": "key-limit-reached"}', 'seats'),
         (400, b'{"error": "odd"}', 'odd'),
+        (400, b'{"error": "no esu-1 here, nor ESU-1"}', 'no (hidden) here, nor (hidden)'),
         (403, b'', '403'),
         (404, b'<html>', '404'),
         (429, b'', 'busy'),
