@@ -21,6 +21,8 @@ from tuxcare_lib.errors import ServiceError, TransportError
 from tuxcare_lib.model import Request, Response
 
 _CHUNK = 65536
+# Bytes beside the body: chunks have sizes, and a trailer.
+_FRAMES = 1 << 20
 _MOST_REDIRECTS = 3
 _AGAIN = (429, 502, 503, 504)
 # "Not now": the service says that it did nothing, so that even a registration may be sent again.
@@ -167,16 +169,38 @@ def _body(response: requests.Response, request: Request) -> bytes:
     if ',' in response.headers.get('Content-Encoding', ''):  # unfolded at once, whatever the limit is
         raise _Unfit('{} packed its answer more than once.'.format(_host(request.url)),
                      'Check the address in the configuration.')
+    _measure(response, request)
     body = b''
     for chunk in response.iter_content(_CHUNK):
         body += chunk
         if len(body) > request.limit:
-            raise _Unfit('{} sent more than {} bytes when asked to {}.'.format(
-                _host(request.url), request.limit, request.purpose), 'Check the address in the configuration.')
+            raise _too_much(request)
     promised = response.headers.get('Content-Length', '')
     if promised.isdigit() and response.raw.tell() < int(promised):  # requests takes what came for the whole
         raise _broken_off(request.url)
     return body
+
+
+def _measure(response: requests.Response, request: Request) -> None:
+    """Limit what is read of the connection: a chunk of the size -1, or a line without end, is in memory before any is counted."""
+    connection = getattr(getattr(response.raw._fp, 'fp', None), 'raw', None)
+    if connection is None:  # nothing is left to be read
+        return
+    read, left = connection.readinto, [request.limit + _FRAMES]
+
+    def readinto(buffer: bytearray) -> Optional[int]:
+        size: Optional[int] = read(buffer)
+        left[0] -= size or 0
+        if left[0] < 0:
+            raise _too_much(request)
+        return size
+
+    connection.readinto = readinto
+
+
+def _too_much(request: Request) -> '_Unfit':
+    return _Unfit('{} sent more than {} bytes when asked to {}.'.format(_host(request.url), request.limit, request.purpose),
+                  'Check the address in the configuration.')
 
 
 def _broken_off(url: str) -> TransportError:

@@ -239,11 +239,13 @@ def raw(data: bytes, endless: bool = False) -> Answer:
 
 @pytest.mark.parametrize('answer, words', [
     (raw(b'HTTP/1.1 302 Found\r\nLocation: http://elsewhere.example.com/\r\n\r\n', endless=True), 'sent more than'),
+    (raw(b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n', endless=True), 'sent more than'),
+    (raw(b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n', endless=True), 'sent more than'),
     (raw(b'HTTP/1.1 302 Found\r\nLocation: https://[::1\r\nContent-Length: 0\r\n\r\n'), 'no address'),
     (raw(b'HTTP/1.1 200 OK\r\nContent-Length: \xb2\r\n\r\n{}'), 'broke off'),
     (raw(b'HTTP/1.1 200 OK\r\nContent-Encoding: gzip, gzip\r\nContent-Length: 2\r\n\r\n{}'), 'packed'),
     (raw(b'upstream unreachable: Connection refused\r\n\r\n'), 'broke off'),
-], ids=['a redirect without end', 'no address', 'no length', 'packed twice', 'words of another error'])
+], ids=['a redirect without end', 'a chunk without end', 'a line without end', 'no address', 'no length', 'packed twice', 'words of another error'])
 def test_an_answer_that_means_harm(answer: Answer, words: str) -> None:
     """Told as what it is, soon, and a registration is not sent again: the server has had it."""
     with serving(answer) as (url, asked):
