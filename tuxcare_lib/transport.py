@@ -10,6 +10,7 @@ import random
 import re
 import threading
 import time
+import traceback
 from email.utils import parsedate_to_datetime
 from typing import Callable, NamedTuple, Optional, Tuple, Union
 from urllib.parse import urljoin, urlsplit
@@ -70,6 +71,7 @@ class Transport:
         self._jitter = jitter
         self._session = _Session()
         self._session.trust_env = False  # no proxy, no password, no certificates from the environment
+        os.environ.pop('SSLKEYLOGFILE', None)  # urllib3 would write down there what our sessions are encrypted with
         if not network.verify:  # who chose that was told by the caller; once for each request is noise
             requests.packages.urllib3.disable_warnings()  # type: ignore[attr-defined]
         self._session.headers['User-Agent'] = 'dnf-plugin-tuxcare/' + __version__
@@ -269,7 +271,8 @@ def _redirect(request: Request, url: str, location: str) -> str:
     except ValueError:
         raise ServiceError('{} redirects to what is no address.'.format(_host(url)), 'Check the address in the configuration.')
     if request.method != 'GET' or (old.scheme, old.netloc) != (new.scheme, new.netloc):
-        raise ServiceError('{} redirects to {}://{}, which is refused.'.format(old.netloc, new.scheme, new.netloc),
+        place = re.sub('[^!-~]', '?', '{}://{}'.format(new.scheme, new.netloc))[:80]
+        raise ServiceError('{} redirects to {}, which is refused.'.format(old.netloc, place),
                            'If that is the right address, put it into the configuration.')
     return target
 
@@ -279,7 +282,7 @@ def _translated(error: Exception, url: str, ca_file: str) -> TransportError:
     host = _host(url)
     text = repr(error).replace('\\', '')  # an apostrophe in it is escaped, once for each exception around it
     if isinstance(error, requests.exceptions.SSLError):
-        return _tls_failure(text, host, ca_file)
+        return _tls_failure(text, host, ca_file, _in_handshake(error))
     # Some urllib3 call every broken connection behind a proxy a ProxyError, also one that the request had gone through.
     if isinstance(error, requests.exceptions.ProxyError) and any(words in text for words in _NO_PROXY):
         does = 'wants a user name and password' if 'failed: 407' in text else 'refuses or does not answer'
@@ -308,14 +311,23 @@ def _is_unconnected(error: Exception) -> bool:
     return type(reason).__name__ in ('NewConnectionError', 'NameResolutionError', 'ConnectTimeoutError')
 
 
-def _tls_failure(text: str, host: str, ca_file: str) -> TransportError:
+def _in_handshake(error: Optional[BaseException]) -> bool:
+    """Whether TLS ended before anything was sent, by where that was found: the words are the same later."""
+    found = False
+    while error is not None and not found:
+        found = any(frame.f_code.co_name == 'do_handshake' for frame, _ in traceback.walk_tb(error.__traceback__))
+        error = error.__context__
+    return found
+
+
+def _tls_failure(text: str, host: str, ca_file: str, in_handshake: bool) -> TransportError:
     """A certificate is looked at before anything is sent; what else ends TLS may come later."""
     for words, cause, remedy in _CERTIFICATE_CAUSES:
         if words in text:
             return _unsent('The certificate of {} is not accepted: {}.'.format(host, cause), remedy)
     if _NO_CERTIFICATES.search(text):
         return _unreadable(ca_file)
-    if 'wrong version number' in text:
+    if 'wrong version number' in text and in_handshake:
         return _unsent('{} does not speak TLS.'.format(host), 'Check the address in the configuration, and its port.')
     return TransportError('TLS with {} failed.'.format(host), 'Try again later; a firewall or proxy may stand in between.')
 

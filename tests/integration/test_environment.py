@@ -31,8 +31,9 @@ class Row(NamedTuple):
 CERTIFICATES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
 PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
 ROWS = {
-    "network": Row({**dict.fromkeys(CERTIFICATES, "{}/none"), **dict.fromkeys(PROXIES, NOWHERE)}),
-    "programs": Row({"PATH": "{}:/usr/sbin:/usr/bin:/sbin:/bin", "GNUPGHOME": "{}", "TMPDIR": "{}", "PYTHONSTARTUP": "{}/gpg"}),
+    "network": Row({"SSLKEYLOGFILE": "{}/none", **dict.fromkeys(CERTIFICATES, "{}/none"), **dict.fromkeys(PROXIES, NOWHERE)}),
+    "programs": Row({"PATH": "{}:/usr/sbin:/usr/bin:/sbin:/bin", "GNUPGHOME": "{}", "TMPDIR": "{}", "OPENSSL_CONF": "{}/none",
+                     "PYTHONSTARTUP": "{}/gpg"}),
     "Turkish": Row({"LC_ALL": "tr_TR.UTF-8", "LANG": "tr_TR.UTF-8", "LANGUAGE": "tr"}),
     "ASCII": Row({"LC_ALL": "POSIX", "LANG": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}),
     "umask 0": Row({}, "umask 000"),

@@ -9,10 +9,12 @@ import threading
 import time
 import traceback
 from email.utils import formatdate
+from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 import pytest
 
+from tests.sandbox.authority import Authority
 from tuxcare_lib import transport
 from tuxcare_lib.errors import ServiceError, TransportError
 from tuxcare_lib.model import Request, Response
@@ -242,10 +244,12 @@ def raw(data: bytes, endless: bool = False) -> Answer:
     (raw(b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n', endless=True), 'sent more than'),
     (raw(b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n', endless=True), 'sent more than'),
     (raw(b'HTTP/1.1 302 Found\r\nLocation: https://[::1\r\nContent-Length: 0\r\n\r\n'), 'no address'),
+    (raw(b'HTTP/1.1 302 Found\r\nLocation: //a\x1bc\x80.example.com\r\nContent-Length: 0\r\n\r\n'), '//a?c?.example'),
     (raw(b'HTTP/1.1 200 OK\r\nContent-Length: \xb2\r\n\r\n{}'), 'broke off'),
     (raw(b'HTTP/1.1 200 OK\r\nContent-Encoding: gzip, gzip\r\nContent-Length: 2\r\n\r\n{}'), 'packed'),
     (raw(b'upstream unreachable: Connection refused\r\n\r\n'), 'broke off'),
-], ids=['a redirect without end', 'a chunk without end', 'a line without end', 'no address', 'no length', 'packed twice', 'words of another error'])
+], ids=['a redirect without end', 'a chunk without end', 'a line without end', 'no address', 'an escape', 'no length',
+        'packed twice', 'words of another error'])
 def test_an_answer_that_means_harm(answer: Answer, words: str) -> None:
     """Told as what it is, soon, and a registration is not sent again: the server has had it."""
     with serving(answer) as (url, asked):
@@ -254,3 +258,36 @@ def test_an_answer_that_means_harm(answer: Answer, words: str) -> None:
             Transport(Network(timeout=5), lambda seconds: None).send(Request('POST', url, 'register', {'key': 'x'}))
         assert words in str(caught.value) and asked == ['POST'] and time.monotonic() - began < 4
         assert getattr(caught.value, 'maybe_received', True)
+
+
+# --- TLS ------------------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def breaking(folder: Path) -> Iterator[Tuple[str, str]]:
+    """A TLS server that reads a request and answers it outside of TLS; its address, and the certificate to trust."""
+    authority = Authority(folder)
+    context = authority.issue('server', ['localhost']).context()
+    with socket.socket() as listener:
+        listener.bind(('127.0.0.1', 0))
+        listener.listen(1)
+
+        def serve() -> None:
+            plain = listener.accept()[0]
+            with contextlib.suppress(OSError), plain.dup() as below, context.wrap_socket(plain, server_side=True) as connection:
+                while b'"x"' not in connection.recv(65536):
+                    pass
+                below.sendall(b'HTTP/1.1 502 Bad Gateway\r\n\r\n')
+                connection.recv(1)
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield 'https://localhost:{}/x'.format(listener.getsockname()[1]), str(authority.certificate_file)
+
+
+def test_tls_that_breaks_once_the_request_is_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the same error as of a server that speaks no TLS; and no file gets the secrets of the session."""
+    monkeypatch.setenv('SSLKEYLOGFILE', str(tmp_path / 'secrets'))
+    with breaking(tmp_path / 'tls') as (url, certificate), pytest.raises(TransportError) as caught:
+        Transport(Network(ca_file=certificate)).send(Request('POST', url, 'register', {'key': 'x'}))
+    assert 'TLS with' in str(caught.value) and caught.value.maybe_received
+    assert not (tmp_path / 'secrets').exists()
