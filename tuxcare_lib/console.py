@@ -38,5 +38,12 @@ class Console:
         return sys.stdin.readline().strip().lower() in ('y', 'yes')
 
     def secret(self, prompt: str) -> Optional[str]:
-        """A line typed without echo; None where nobody can be asked."""
-        return getpass.getpass(prompt) if self.is_interactive() else None
+        """A line typed without echo, empty at its end (Ctrl-D); None where nobody can be asked."""
+        if not self.is_interactive():
+            return None
+        try:
+            return getpass.getpass(prompt)
+        except EOFError:
+            return ''
+        except UnicodeDecodeError:  # without its words: they are of what was typed
+            return '\N{REPLACEMENT CHARACTER}'

@@ -68,6 +68,17 @@ def test_without_a_terminal_nothing_waits(monkeypatch: pytest.MonkeyPatch, stdin
     assert console(True).ask('Go on?') is True
 
 
+@pytest.mark.parametrize('error, key', [(EOFError(), ''), (UnicodeDecodeError('utf-8', b'\xe4', 0, 1, ''), '\ufffd')], ids=repr)
+def test_what_is_no_line_of_text_is_no_key(monkeypatch: pytest.MonkeyPatch, error: Exception, key: str) -> None:
+    """Ctrl-D, and a byte of another encoding; as getpass tells them, which drops what was typed before it asks."""
+    def ended(prompt: str) -> str:
+        raise error
+
+    monkeypatch.setattr('getpass.getpass', ended)
+    with terminal(b''):
+        assert console().secret('Key: ') == key
+
+
 def test_a_terminal_in_front_alone_is_not_enough() -> None:
     with terminal(b''):
         assert Console.is_interactive()
