@@ -114,7 +114,8 @@ def _host_name(root: Root) -> str:
     """The name that takes the seat: the running system's, or an image's own where it has one."""
     if root.is_host:
         return platform.node()
-    return (root.text('/etc/hostname') or '').split('\n')[0].strip() or platform.node()
+    lines = [line.strip() for line in (root.text('/etc/hostname') or '').split('\n')]
+    return next((line for line in lines if line and not line.startswith('#')), '') or platform.node()
 
 
 def machine(root: Root) -> str:

@@ -4,6 +4,7 @@ import configparser
 import shutil
 import stat
 import subprocess
+from pathlib import Path
 from typing import List
 
 import pytest
@@ -94,6 +95,18 @@ def test_the_key_of_a_credential(slash_host: Host, service: Service) -> None:
     (folder / "tuxcare.licence-key").chmod(0o400)
     is_done(host.dnf(*unit_command(), env={"CREDENTIALS_DIRECTORY": "/run/credentials/tuxcare-first-boot.service"}))
     assert document(host.dnf("tuxcare", "status", "--json"))["pin"] == "9.2"
+
+
+def test_a_key_behind_a_link_is_the_images_own(host: Host, service: Service, tmp_path: Path) -> None:
+    sealed(host)
+    (tmp_path / "key").write_text("THE-MACHINES")
+    inside = host.root / str(tmp_path).lstrip("/")
+    inside.mkdir(parents=True)
+    (host.root / KEY).rename(inside / "key")
+    (host.root / KEY).symlink_to(tmp_path / "key")
+    (host.root / "etc/hostname").write_text("# by hand\nweb2.example.com\n")
+    is_done(host.dnf(*unit_command()))
+    assert list(service.seats[ESU_KEY]) == ["web2.example.com"]
 
 
 @pytest.mark.parametrize("option, word", [("--fips", "exclude"), ("--replace", "exclude"), ("--pin=9.9", "pin")])

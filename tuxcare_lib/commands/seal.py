@@ -68,7 +68,7 @@ def key_file(context: Context) -> str:
     if os.path.isabs(credential) and os.path.isfile(credential):
         return credential
     kept = context.root.kind(FIRST_BOOT_KEY) == 'file'
-    return os.path.join(context.root.path, FIRST_BOOT_KEY.lstrip('/')) if kept else ''
+    return context.root.real(FIRST_BOOT_KEY) if kept else ''
 
 
 def unseal(context: Context, facts: Facts) -> Report:
