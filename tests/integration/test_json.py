@@ -386,3 +386,10 @@ def test_every_schema_was_used() -> None:
     if len(_VALIDATED) < 3:
         pytest.skip("the other tests have not run in this process")
     assert _VALIDATED == names
+
+
+def test_a_document_that_cannot_be_written(host: Host) -> None:
+    """A full disk behind standard output: status 0 would be a lie."""
+    done = host.dnf("tuxcare", "--json", first="exec >/dev/full")
+    assert (done.returncode, "Traceback" in done.stderr) == (120, False)
+    assert "Error: The JSON document cannot be written: No space left on device." in done.stderr

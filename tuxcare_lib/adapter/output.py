@@ -13,6 +13,9 @@ from tuxcare_lib.model import Report
 
 logger = logging.getLogger('dnf')
 
+# Python's own, where it cannot write at its end.
+_UNWRITTEN = 120
+
 
 class Output:
     """One command's output. With `json`, whatever else is printed, by dnf too, goes to standard error."""
@@ -64,8 +67,13 @@ class Output:
         if self._last.text is not None and 'error' not in document:
             failure = report.error_document(TuxcareError(self._last.text), self._command)
             document = dict(document, **failure)
-        with os.fdopen(self._descriptor, 'w', encoding='ascii') as stream:
-            stream.write(report.to_json(document))
+        try:
+            with os.fdopen(self._descriptor, 'w', encoding='ascii') as stream:
+                stream.write(report.to_json(document))
+        except OSError as error:
+            sys.stderr.write('Error: The JSON document cannot be written: {}.\n'.format(os.strerror(error.errno or 0)))
+            sys.stderr.flush()
+            os._exit(_UNWRITTEN)  # no exception of an atexit function changes the status
 
 
 class _LastError(logging.Handler):
