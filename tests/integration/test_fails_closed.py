@@ -313,7 +313,8 @@ def test_a_variable_that_is_not_utf_8_ends_dnf_and_the_stand_alone_program_mends
     assert slash_host.dnf("repolist").returncode != 0
     dry = is_done(slash_host.run(["/usr/libexec/tuxcare-recover", "--dry-run"]))
     assert VARIABLE in dry and (slash_host.root / VARIABLE).read_bytes() == b"\xff9.2\n"
-    assert is_done(slash_host.run(["/usr/libexec/tuxcare-recover"])) == "Put back: /%s\n" % VARIABLE
+    said = is_done(slash_host.run(["/usr/libexec/tuxcare-recover"]))
+    assert said.startswith("Put back: /%s\n" % VARIABLE) and "edit is dropped" in said
     assert "nothing is missing" in is_done(slash_host.run(["/usr/libexec/tuxcare-recover"]))
     holds(slash_host)
 
