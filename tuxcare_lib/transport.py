@@ -74,6 +74,7 @@ class Transport:
         os.environ.pop('SSLKEYLOGFILE', None)  # urllib3 would write down there what our sessions are encrypted with
         if not network.verify:  # who chose that was told by the caller; once for each request is noise
             requests.packages.urllib3.disable_warnings()  # type: ignore[attr-defined]
+        self._session.headers['Accept-Encoding'] = 'gzip, deflate'
         self._session.headers['User-Agent'] = 'dnf-plugin-tuxcare/' + __version__
 
     def send(self, request: Request) -> Response:
@@ -144,7 +145,7 @@ class Transport:
         if outcome.error is not None:
             raise outcome.error
         if outcome.answer is None:
-            raise TransportError('{} took longer than {} s to {}.'.format(
+            raise _Unfit('{} took longer than {} s to {}.'.format(
                 _host(url), self._network.exchange, request.purpose), 'Try again later.')
         return outcome.answer
 
@@ -168,8 +169,9 @@ class Transport:
 
 
 def _body(response: requests.Response, request: Request) -> bytes:
-    if ',' in response.headers.get('Content-Encoding', ''):  # unfolded at once, whatever the limit is
-        raise _Unfit('{} packed its answer more than once.'.format(_host(request.url)),
+    # What is packed twice, or by something denser than gzip, is unfolded at once, whatever the limit is.
+    if response.headers.get('Content-Encoding', '').strip().lower() not in ('', 'identity', 'gzip', 'x-gzip', 'deflate'):
+        raise _Unfit('{} packed its answer in a way that nobody asked for.'.format(_host(request.url)),
                      'Check the address in the configuration.')
     _measure(response, request)
     body = b''
