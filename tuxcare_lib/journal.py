@@ -157,8 +157,9 @@ def undo(root: Root, say: Callable[[str], None] = lambda line: None) -> str:
     try:
         document = _document(root)
         files = _files(document)
-        if document['forward']:
-            _amend(root, forward=False)  # a kill from here on has to find what it says: files half way back
+        if document['forward'] or document['kernel'] and document['packages_done']:
+            # A kill from here on has to find what it says: files half way back, and nothing that goes forward.
+            _amend(root, forward=False, kernel='', install=[], erase=[])
         for entry in reversed(files):
             root.discard_temporary(entry.path)
             _put_back(root, entry, say)

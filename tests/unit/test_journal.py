@@ -14,7 +14,7 @@ from tests.unit.samples import TOKEN, almalinux, gather, plant, registration_cha
 from tuxcare_lib import journal, restoration
 from tuxcare_lib.errors import FileSystemError, RecoveryError
 from tuxcare_lib.host import STATE_FOLDER
-from tuxcare_lib.model import Change, Image
+from tuxcare_lib.model import Change, Image, Work
 from tuxcare_lib.rootfs import Root
 
 OPEN = STATE_FOLDER + '/journal'
@@ -359,3 +359,17 @@ def test_pending_tells_what_undo_would_do(top: Path) -> None:
     before = snapshot(top)
     assert [(change.path, change.after) for change in journal.pending(root)] == [('/etc/marker', None)]
     assert snapshot(top) == before
+
+
+def test_what_is_half_undone_does_not_go_forward_any_more(top: Path) -> None:
+    """FIPS mode was to be entered after the packages; what puts the files back is cut off."""
+    root = Root(str(top))
+    planned = changes(root)
+    journal.begin(root, 'v', planned, work=Work(('a-1-1.noarch',), (), None, '/boot/vmlinuz-1', True))
+    for change in planned:
+        journal.put(root, change.path, change.after)
+    with pytest.raises(RecoveryError):
+        journal.undo(Failing(str(top), 3, FileSystemError('no', 'no'), 99))
+    assert journal.opened(root).work == Work(is_done=True)
+    journal.undo(root)
+    assert [root.image(change.path) == change.before for change in planned] == [True] * len(planned)
