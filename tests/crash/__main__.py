@@ -32,7 +32,9 @@ def main(words: Optional[Sequence[str]] = None) -> int:
                     for found in scenarios]
     print(table.text(rows), flush=True)
     if options.output:
-        (options.output / "crash.md").write_text(table.markdown(rows, time.time() - began, machine.described()), encoding="utf-8")
+        page = options.output / "crash.md"
+        shown = table.merged(page.read_text(encoding="utf-8"), rows) if options.verb and page.exists() else rows
+        page.write_text(table.markdown(shown, time.time() - began, machine.described()), encoding="utf-8")
     return 1 if any(row.half for row in rows) else 0
 
 

@@ -65,14 +65,24 @@ def markdown(rows: List[Row], seconds: float, where: List[Tuple[str, str]]) -> s
     """docs/crash.md. `where` is what it was run on, names and values."""
     cells = [_HEADS, tuple("---" if place == 0 else "---:" for place in range(len(_HEADS))), *_cells(rows)]
     table = ["| %s |" % " | ".join(line) for line in cells]
-    facts = ["| %s | %s |" % pair for pair in [*where, ("run time", "%d minutes" % round(seconds / 60))]]
+    facts = ["| %s | %s |" % pair for pair in [*where, ("time of the last run", "%d minutes" % round(seconds / 60))]]
     return _PAGE.format(table="\n".join(table), facts="\n".join(facts), half=sum(row.half for row in rows))
+
+
+def merged(page: str, rows: List[Row]) -> List[Row]:
+    """The rows of a page, in their order, those of `rows` in the place of their earlier ones."""
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in page.split("\n")]
+    earlier = [Row(line[0], *map(int, line[1:])) for line in lines if len(line) == len(_HEADS) and line[1].isdigit()]
+    new = {found.verb: found for found in rows}
+    kept = [new.pop(found.verb, found) for found in earlier if found.verb != "all"]
+    return kept + list(new.values())
 
 
 _PAGE = """\
 # Crash points
 
-Written by `make crash`. **Half states: {half}.** The journal is described in [architecture.md](architecture.md).
+Written by `make crash`, which takes all verbs, or with `--verb` writes the row of one anew. **Half states: {half}.**
+The journal is described in [journal.md](journal.md).
 
 {table}
 

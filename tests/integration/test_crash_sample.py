@@ -175,3 +175,11 @@ def test_what_was_not_synced_may_be_gone_or_torn(tmp_path: Path) -> None:
 
 def test_what_was_synced_is_there(tmp_path: Path) -> None:
     assert replaced(tmp_path, "file", "folder") == {b"old", b"new!"}
+
+
+def test_a_verb_that_is_run_alone_writes_its_row_anew() -> None:
+    rows = [table.Row(verb, *[number] * 12) for number, verb in enumerate(("register", "recover"))]
+    page = table.markdown(rows, 60, [])
+    anew = rows[1]._replace(half=0)
+    assert table.merged(page, [anew]) == [rows[0], anew]
+    assert "Half states: 0" in table.markdown(table.merged(page, [anew]), 60, [])
