@@ -141,8 +141,9 @@ def _settle(context: Context, found: Open, told: Callable[[str], None]) -> None:
         raise RecoveryError('The packages of `{}` were cut off half way.'.format(found.verb), messages.RECOVER_HINT)
     else:
         verb = journal.undo(context.root, context.console.say)
-        again = ' Run `{}` again for the rest.'.format(verb) if verb == UNINSTALL else ''
-        told('`{}` was cut off; its changes were undone.{}'.format(verb, again))
+        more = ' Packages that it installed stay.' if found.work.is_done else ''
+        more = ' Run `{}` again for the rest.'.format(verb) if verb == UNINSTALL else more
+        told('`{}` was cut off; its changes were undone.{}'.format(verb, more))
 
 
 def packages_have_begun(root: Root, work: Work) -> bool:
