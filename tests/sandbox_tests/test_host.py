@@ -74,11 +74,12 @@ def gone(pid: int) -> bool:
 
 @pytest.mark.parametrize("slash", [INSTALLROOT, SLASH])
 def test_a_host_is_made_within_a_second(universe: Universe, servers: Service, tmp_path: Path, slash: bool) -> None:
+    """Of a processor, its programs' share included: what else the machine does counts for nothing."""
     template.open_template(universe, "9.2")
-    started = time.monotonic()
+    started = sum(os.times()[:4])
     with Host.create(universe, servers, tmp_path / "host", slash=slash) as host:
         host.run(["true"])
-    assert time.monotonic() - started < 10  # a second, but for a busy machine
+    assert sum(os.times()[:4]) - started < 1
 
 
 @BOTH_WAYS
