@@ -242,7 +242,7 @@ class Operation:
             raise RecoveryError('{} The packages of `{}` are installed in part.'.format(what, self._verb), messages.RECOVER_HINT)
         if work.is_done and not work.kernel and (work.install or work.erase):
             # FIPS mode is left, and the kernel that it was of may be gone: there is no way back.
-            raise RecoveryError('{} All else of `{}` is done.'.format(what, self._verb), messages.RECOVER_HINT)
+            raise RecoveryError('{} The packages of `{}` are put back, and stay.'.format(what, self._verb), messages.RECOVER_HINT)
         try:
             journal.undo(self._context.root, self._context.console.say)
         except RecoveryError as failed:  # what began it is told first
