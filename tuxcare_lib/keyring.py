@@ -16,6 +16,8 @@ from tuxcare_lib.errors import CommandError, SigningKeyError
 _FOLDER = '/tmp'
 # python-gnupg hands its whole environment on to gpg, and takes gpg from PATH.
 _ENVIRONMENT = {'PATH': '/usr/sbin:/usr/bin:/sbin:/bin', 'LC_ALL': 'C'}
+# An import would start an agent, which takes its sockets out of the folder while that is being removed.
+_OPTIONS = ['--no-autostart']
 # Where the administrator's own keyring is, and the terminal on which its passphrase is asked for.
 _OF_THE_CALLER = ('HOME', 'GNUPGHOME', 'GPG_TTY', 'TERM')
 
@@ -100,7 +102,7 @@ def _own_environment(**more: str) -> Iterator[None]:
 @contextlib.contextmanager
 def _ring(home: str, seconds: float) -> Iterator[_Ring]:
     try:
-        ring = _Ring(gnupghome=home)
+        ring = _Ring(gnupghome=home, options=_OPTIONS)
     except (OSError, ValueError):
         raise SigningKeyError('The program gpg cannot be run.', 'Install gnupg2.')
     ring.seconds = seconds

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The signing key: exactly one, by its whole fingerprint, alive. With real keys of a real gpg."""
 
+import os
 import shutil
 import struct
 import subprocess
@@ -129,6 +130,21 @@ def test_a_file_that_keeps_gpg_busy_is_refused(gpg: Gpg, prints: List[str]) -> N
     assert len(data) < 128 * 1024
     with pytest.raises(SigningKeyError, match='took longer than 0.1 s'):
         keyring.check(data, prints[0], 0.1)
+
+
+def test_no_agent_is_started(gpg: Gpg, prints: List[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    # It would remove its sockets while the folder is being removed, and now and then be faster.
+    left: List[str] = []
+    whole = tempfile.TemporaryDirectory.cleanup
+
+    def cleanup(folder: 'tempfile.TemporaryDirectory[str]') -> None:
+        left.extend(os.listdir(folder.name))
+        whole(folder)
+
+    monkeypatch.setattr(tempfile.TemporaryDirectory, 'cleanup', cleanup)
+    keyring.check(gpg.export('Good Key'), prints[0])
+    assert 'pubring.kbx' in left
+    assert not [name for name in left if 'agent' in name]
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason='no real files beside the project')
