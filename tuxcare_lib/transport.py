@@ -25,6 +25,8 @@ _CHUNK = 65536
 # Bytes beside the body: chunks have sizes, and a trailer.
 _FRAMES = 1 << 20
 _MOST_REDIRECTS = 3
+# Neither key nor token is shorter, in characters.
+_SECRET = 8
 _AGAIN = (429, 502, 503, 504)
 # "Not now": the service says that it did nothing, so that even a registration may be sent again.
 _PUT_OFF = (429, 503)
@@ -273,7 +275,10 @@ def _redirect(request: Request, url: str, location: str) -> str:
     except ValueError:
         raise ServiceError('{} redirects to what is no address.'.format(_host(url)), 'Check the address in the configuration.')
     if request.method != 'GET' or (old.scheme, old.netloc) != (new.scheme, new.netloc):
-        place = re.sub('[^!-~]', '?', '{}://{}'.format(new.scheme, new.netloc))[:80]
+        sent = [word.lower() for word in list((request.json or {}).values()) + old.path.split('/') if len(word) >= _SECRET]
+        place = re.sub('[^!-~]', '?', '{}://{}'.format(new.scheme, new.netloc))
+        # The key, or the token, can come back as a host's name.
+        place = 'what it was sent' if any(word in place.lower() for word in sent) else place[:80]
         raise ServiceError('{} redirects to {}, which is refused.'.format(old.netloc, place),
                            'If that is the right address, put it into the configuration.')
     return target

@@ -261,6 +261,16 @@ def test_an_answer_that_means_harm(answer: Answer, words: str) -> None:
         assert getattr(caught.value, 'maybe_received', True)
 
 
+def test_a_redirect_to_a_host_by_the_name_of_the_key() -> None:
+    key = 'ESU-0123456789'
+    for method, json, path in (('POST', {'key': key}, ''), ('GET', None, '/' + key + '/x')):
+        location = 'https://{}.example.com/'.format(key.lower()).encode('ascii')
+        with serving(raw(b'HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: ' + location + b'\r\n\r\n')) as (url, _):
+            with pytest.raises(ServiceError, match='redirects to what it was sent') as caught:
+                Transport(Network()).send(Request(method, url + path, 'try', json))
+            assert key not in str(caught.value).upper()
+
+
 # --- TLS ------------------------------------------------------------------------------------------------------------
 
 
