@@ -66,6 +66,16 @@ def test_a_verb_that_dies_or_is_refused_a_call(site: Site, learned: Learned, sce
         assert not complaints(trials), complaints(trials)
 
 
+def test_the_disk_refuses_once_the_kernel_of_the_way_back_is_gone(site: Site, learned: Learned) -> None:
+    """At the last call before the commit."""
+    allowed = learned["fips disable --packages"]
+    commit = next(number for number, call in enumerate(allowed.calls)
+                  if call.name == "rename" and call.fields[1].endswith("/journal.done"))
+    assert allowed.calls[commit - 1].name == "fsync"
+    trials = list(points.tried(site, allowed, commit, SEED, False, FAULTS[:1]))
+    assert len(trials) == 1 and not complaints(trials), complaints(trials)
+
+
 def test_calls_of_rpm_and_of_scriptlets_are_seen(learned: Learned) -> None:
     """By their paths outside, though rpm makes them in a root that it has changed to."""
     calls = learned["fips enable, inside rpm"].calls
