@@ -242,7 +242,8 @@ def raw(data: bytes, endless: bool = False) -> Answer:
 @pytest.mark.parametrize('answer, words', [
     (raw(b'HTTP/1.1 302 Found\r\nLocation: http://elsewhere.example.com/\r\n\r\n', endless=True), 'sent more than'),
     (raw(b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n', endless=True), 'sent more than'),
-    (raw(b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n', endless=True), 'sent more than'),
+    # urllib3 2.8 breaks off by itself
+    (raw(b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n', endless=True), 'sent more than|broke off'),
     (raw(b'HTTP/1.1 302 Found\r\nLocation: https://[::1\r\nContent-Length: 0\r\n\r\n'), 'no address'),
     (raw(b'HTTP/1.1 302 Found\r\nLocation: //a\x1bc\x80.example.com\r\nContent-Length: 0\r\n\r\n'), '//a?c?.example'),
     (raw(b'HTTP/1.1 200 OK\r\nContent-Length: \xb2\r\n\r\n{}'), 'broke off'),
@@ -257,7 +258,7 @@ def test_an_answer_that_means_harm(answer: Answer, words: str) -> None:
         began = time.monotonic()
         with pytest.raises(ServiceError) as caught:
             Transport(Network(timeout=5), lambda seconds: None).send(Request('POST', url, 'register', {'key': 'x'}))
-        assert words in str(caught.value) and asked == ['POST'] and time.monotonic() - began < 4
+        assert any(word in str(caught.value) for word in words.split('|')) and asked == ['POST'] and time.monotonic() - began < 4
         assert getattr(caught.value, 'maybe_received', True)
 
 
