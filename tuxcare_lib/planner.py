@@ -180,6 +180,7 @@ def _edited(path: str, image: Image, catalogue: Catalogue, settings: Settings, w
 
 
 def _with_hold(path: str, document: Document, catalogue: Catalogue, settings: Settings, wanted: Optional[PackageSet]) -> str:
+    names = repofile.holding(document)  # also one whose address somebody has changed since
     document = repofile.unheld(document)
     if path == places.TUXCARE_REPO:
         document = _fips_repository(document, catalogue, wanted is not None)
@@ -189,7 +190,7 @@ def _with_hold(path: str, document: Document, catalogue: Catalogue, settings: Se
         family = catalogue.families[wanted.family] if wanted else None
         prefix = '{}/{}/'.format(settings.repo_url, family.vetted_path if family else '')
         packages = list(wanted.holds) if wanted else []
-    return repofile.held(document, prefix, packages).render() if packages else document.render()
+    return repofile.held(document, prefix, packages, names).render() if packages else document.render()
 
 
 def _fips_repository(document: Document, catalogue: Catalogue, enabled: bool) -> Document:

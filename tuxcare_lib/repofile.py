@@ -211,16 +211,18 @@ def _disable(document: Document, section: Section, url: Option, edits: Dict[int,
         edits[url.start] = [ADDED + end, 'enabled=0' + end] + edits.get(url.start, [line])
 
 
-def held(document: Document, prefix: str, packages: Sequence[str]) -> Document:
-    """The document with packages excluded in the sections whose addresses begin so; where that is so already, nothing changes.
+def held(document: Document, prefix: str, packages: Sequence[str], names: Sequence[str] = ()) -> Document:
+    """The document with packages excluded in the sections whose addresses begin so, and in those of `names`.
 
-    dnf adds up its two spellings (tried): so the administrator's own excludes stay as they are, unless he uses both.
+    Where that is so already, nothing changes. dnf adds up its two spellings (tried): so the administrator's own excludes stay as
+    they are, unless he uses both.
     """
     edits: Dict[int, Sequence[str]] = {}
     for section in document.sections:
         urls = [option for option in section.options if option.key in _URL_KEYS]
         free = [key for key in _EXCLUDES if section.option(key) is None]
-        if packages and free and any(url.startswith(prefix) for url in urls_of(section)) and not _hold_lines(document, section):
+        is_meant = section.name in names or any(url.startswith(prefix) for url in urls_of(section))
+        if packages and free and urls and is_meant and not _hold_lines(document, section):
             start = urls[0].start - (document.lines[urls[0].start - 1].rstrip('\r\n') == ADDED)
             end = inifile.line_end(document.lines[start]) or '\n'
             edits[start] = [ADDED + end, '{}={}{}'.format(free[0], ' '.join(packages), end), document.lines[start]]
@@ -231,6 +233,11 @@ def unheld(document: Document) -> Document:
     """The inverse of `held`."""
     return document.edited({line: () for section in document.sections for number in _hold_lines(document, section)
                             for line in (number, number + 1)})
+
+
+def holding(document: Document) -> List[str]:
+    """The sections in which `held` has excluded packages."""
+    return [section.name for section in document.sections if _hold_lines(document, section)]
 
 
 def _hold_lines(document: Document, section: Section) -> List[int]:

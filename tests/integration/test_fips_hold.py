@@ -333,8 +333,15 @@ def test_a_reboot_that_is_due_is_told_once(host: Host) -> None:
     host.reboot()
     assert is_done(host.dnf("tuxcare", "status", "--check")) == "Nothing to attend to.\n"
     path = host.root / "etc/yum.repos.d/almalinux-appstream.repo"
-    path.write_text(path.read_text().replace("excludepkgs=kernel ", "excludepkgs="))
-    assert host.dnf("tuxcare", "status", "--check").returncode == 4
+    whole = path.read_text()
+    path.write_text(whole.replace("\nbaseurl=", "\nbaseurl=https://mirror.example.com/", 1))
+    with untouched(host):  # an address that somebody has changed is held as well
+        assert not document(host.dnf("-y", "tuxcare", "fips", "enable", "--json"))["changed"]
+        assert "not held" not in host.dnf("tuxcare", "status", "--check").stdout
+    path.write_text(whole.replace("excludepkgs=kernel ", "excludepkgs="))
+    assert "not held" in host.dnf("tuxcare", "status", "--check").stdout
+    is_done(host.dnf("-y", "tuxcare", "fips", "enable"))
+    assert path.read_text() == whole
 
 
 def test_the_way_back_is_kept_from_autoremove(in_fips: Host) -> None:  # noqa: F811
