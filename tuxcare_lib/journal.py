@@ -286,6 +286,12 @@ def opened(root: Root) -> Open:
         raise RecoveryError('The journal cannot be read: {}.'.format(error), 'Put {} back from a backup.'.format(_OPEN))
 
 
+def files_are_changed(root: Root, found: Open) -> bool:
+    """Whether an operation had changed all its files: packages come after them, and what others install since is not ours."""
+    changed = [entry for entry in found.files if _digest(entry.before) != entry.after]
+    return not changed or _digest(root.image(changed[-1].path)) != _digest(changed[-1].before)
+
+
 def sweep(root: Root) -> None:
     """Remove what a killed command left of a journal that was not opened yet, or was over already; it may hold a secret."""
     with contextlib.suppress(FileSystemError):

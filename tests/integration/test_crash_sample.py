@@ -10,7 +10,7 @@ import pytest
 
 from tests.crash import lost, points, system, table
 from tests.crash.disk import Disk, write_tree
-from tests.crash.injector import FAULTS, RPMS, Call
+from tests.crash.injector import FAULTS, KILL, RPMS, Call
 from tests.crash.points import BETWEEN, Allowed
 from tests.crash.scenarios import SCENARIOS, Scenario
 from tests.crash.site import Site
@@ -74,6 +74,20 @@ def test_the_disk_refuses_once_the_kernel_of_the_way_back_is_gone(site: Site, le
     assert allowed.calls[commit - 1].name == "fsync"
     trials = list(points.tried(site, allowed, commit, SEED, False, FAULTS[:1]))
     assert len(trials) == 1 and not complaints(trials), complaints(trials)
+
+
+def test_a_foreign_upgrade_is_not_taken_for_packages_of_ours(site: Site, learned: Learned) -> None:
+    """Killed while its first file changes, so before rpm begins: the upgrade after it stays, and all else is undone."""
+    allowed = learned["fips enable"]
+    opened = next(number for number, call in enumerate(allowed.calls, 1)
+                  if call.name == "rename" and call.fields[1].endswith("/tuxcare/journal"))
+    with site.point(allowed.scenario, allowed.taker) as point:
+        assert point.run(KILL, opened + 2).status == -9
+        point.plain("-y", "upgrade", "openssl", "gnutls")
+        upgraded = point.host.installed()
+        done = point.recover()
+        assert done.status == 0 and "its changes were undone" in done.output
+        assert point.host.installed() == upgraded and "openssl-1:3.0.7-20.el9_2.tuxcare.2.x86_64" in upgraded
 
 
 def test_calls_of_rpm_and_of_scriptlets_are_seen(learned: Learned) -> None:

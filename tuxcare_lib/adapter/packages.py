@@ -236,9 +236,10 @@ class Operation:
     def __exit__(self, kind: object, error: Optional[BaseException], trace: object) -> None:
         if error is None or isinstance(error, RecoveryError):
             return
-        work = journal.opened(self._context.root).work
+        found = journal.opened(self._context.root)
+        work = found.work
         what = error.message if isinstance(error, TuxcareError) else 'It was interrupted.'
-        if not work.is_done and packages_have_begun(self._context.root, work):
+        if not work.is_done and packages_have_begun(self._context.root, found):
             raise RecoveryError('{} The packages of `{}` are installed in part.'.format(what, self._verb), messages.RECOVER_HINT)
         if work.is_done and not work.kernel and (work.install or work.erase):
             # FIPS mode is left, and the kernel that it was of may be gone: there is no way back.

@@ -12,7 +12,7 @@ from tuxcare_lib.console import Console
 from tuxcare_lib.errors import CommandError, DeclinedError, FileSystemError, RecoveryError, ServiceError, StateError, UsageError
 from tuxcare_lib.host import REGISTRATION, SEAT, STATE_FOLDER, TOKEN, Facts, Registration
 from tuxcare_lib.journal import Open
-from tuxcare_lib.model import Image, Request, Response, Token, Work
+from tuxcare_lib.model import Image, Request, Response, Token
 from tuxcare_lib.rootfs import Root
 from tuxcare_lib.settings import Settings
 
@@ -137,7 +137,7 @@ def _settle(context: Context, found: Open, told: Callable[[str], None]) -> None:
     elif found.work.is_done and (found.work.install or found.work.erase):
         journal.commit(context.root)
         told('`{0}` was cut off after its packages, which stay; run `{0}` again for the rest.'.format(found.verb))
-    elif packages_have_begun(context.root, found.work):
+    elif packages_have_begun(context.root, found):
         raise RecoveryError('The packages of `{}` were cut off half way.'.format(found.verb), messages.RECOVER_HINT)
     else:
         verb = journal.undo(context.root, context.console.say)
@@ -146,12 +146,12 @@ def _settle(context: Context, found: Open, told: Callable[[str], None]) -> None:
         told('`{}` was cut off; its changes were undone.{}'.format(verb, more))
 
 
-def packages_have_begun(root: Root, work: Work) -> bool:
+def packages_have_begun(root: Root, found: Open) -> bool:
     """Whether rpm had begun an operation's packages."""
-    if not work.install and not work.erase:
+    if not found.work.install and not found.work.erase or not journal.files_are_changed(root, found):
         return False
     from tuxcare_lib import rpmdb  # rpm: only where packages were planned
-    return work.has_begun({package.nevra for package in rpmdb.everything(root)})
+    return found.work.has_begun({package.nevra for package in rpmdb.everything(root)})
 
 
 def _finish_entering(context: Context, found: Open, told: Callable[[str], None]) -> None:

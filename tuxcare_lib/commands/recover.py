@@ -56,8 +56,8 @@ def packages_are_half(context: Context) -> bool:
     """Whether an operation was cut off in dnf's transaction, so that it takes another one to end it."""
     if not journal.is_open(context.root):
         return False
-    work = journal.opened(context.root).work
-    return not work.is_done and packages_have_begun(context.root, work)
+    found = journal.opened(context.root)
+    return not found.work.is_done and packages_have_begun(context.root, found)
 
 
 def dry_run(found: Open, transaction: Sequence[str], forward: bool) -> Report:
