@@ -103,6 +103,11 @@ class Facts(NamedTuple):
         return self.images[SEALED] is not None and not self.is_registered
 
     @property
+    def has_seal(self) -> bool:
+        """Whether anything of a seal is here that no registration has followed: the key alone, too."""
+        return self.is_sealed or self.images[FIRST_BOOT_KEY] is not None and not self.is_registered
+
+    @property
     def is_a_copy(self) -> bool:
         """Whether the registration was made on another machine: this one was cloned from it."""
         made_on = self.registration.machine if self.registration else ''

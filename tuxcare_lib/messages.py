@@ -75,6 +75,7 @@ UNINSTALL_FIRST = ('A kernel of TuxCare\'s is running, or is the only one, and c
                    'unregisters. Go on?')
 UNINSTALL_AGAIN = 'A reboot is due. Then run `dnf tuxcare uninstall` again: it puts the packages back and unregisters.'
 UNINSTALL_PACKAGES = '{number} packages of TuxCare\'s are replaced by the operating system\'s newest. Go on?'
+UNINSTALL_SEAL = 'This image does not register at its first boot any more. Go on?'
 UNINSTALLED = 'Of TuxCare\'s packages none is left; {number} were put back to the community\'s builds, or removed.'
 DROPPED = '{} was edited since; it is put right, and the edit is dropped.'
 UNINSTALL_PLUGIN = 'The plugin itself goes with: dnf remove dnf-plugin-tuxcare'

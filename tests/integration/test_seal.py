@@ -57,7 +57,8 @@ def test_the_life_of_an_image(any_host: Host, service: Service) -> None:
         is_done(host.dnf("-y", "tuxcare", "unregister"))
 
 
-def test_a_seal_is_removed_by_unregister(host: Host, service: Service) -> None:
+@pytest.mark.parametrize("verb", ["unregister", "uninstall"])
+def test_a_seal_is_removed(host: Host, service: Service, verb: str) -> None:
     (host.root / "etc/machine-id").write_text("")
     with untouched(host, service):
         sealed(host, "--product", "esu")
@@ -66,8 +67,8 @@ def test_a_seal_is_removed_by_unregister(host: Host, service: Service) -> None:
         assert (host.root / SEAL).read_bytes() == before
         assert not document(host.dnf("tuxcare", "register", "--seal", "--json", env=TOLD))["changed"]
         with untouched(host, service):
-            is_done(host.dnf("tuxcare", "unregister", "--dry-run"))
-        assert document(host.dnf("tuxcare", "unregister", "--json"))["changed"]
+            assert "-" in is_done(host.dnf("tuxcare", verb, "--dry-run"))
+        assert document(host.dnf("-y", "tuxcare", verb, "--json"))["changed"]
 
 
 @pytest.mark.parametrize("left", ["a link that dangles", "the key"])

@@ -8,7 +8,7 @@ another kernel becomes the default, FIPS mode is left, and after a reboot the sa
 from functools import cmp_to_key
 from typing import Any, Callable, Dict, List, NamedTuple, Sequence, Tuple
 
-from tuxcare_lib import boot, facts as gathering, fips, messages, planner, repofile, restoration, rpmdb
+from tuxcare_lib import boot, facts as gathering, fips, messages, planner, repofile, restoration, rpmdb, sealing
 from tuxcare_lib.commands import UNINSTALL, Context, intact, side, unregister
 from tuxcare_lib.errors import CommandError, RecoveryError, ServiceError, TuxcareError, UsageError
 from tuxcare_lib.host import FIPS_STATE, Facts
@@ -48,7 +48,8 @@ class Prepared(NamedTuple):
     @property
     def is_done(self) -> bool:
         """Whether nothing is left to do, or nothing before a reboot."""
-        return not self.commands and not self.needs_packages and (self.must_reboot or not self.facts.is_registered)
+        return not self.commands and not self.needs_packages and (
+            self.must_reboot or not self.facts.is_registered and not self.facts.has_seal)
 
     @property
     def needs_packages(self) -> bool:
@@ -119,6 +120,8 @@ def question(prepared: Prepared) -> str:
         kernel = prepared.target.default_kernel or 'the newest kernel of the community, which is installed first,'
         return messages.UNINSTALL_FIRST.format(kernel=kernel, number=len(prepared.packages))
     if not prepared.facts.is_registered:
+        if not prepared.packages and prepared.facts.has_seal:
+            return messages.UNINSTALL_SEAL
         return messages.UNINSTALL_PACKAGES.format(number=len(prepared.packages))
     return messages.LEAVES.format(pin=record.pin if record else 'its minor release', fips='')
 
@@ -172,6 +175,8 @@ def dry_run(context: Context, prepared: Prepared, transaction: Sequence[str]) ->
         undone, notes_of_files = restoration.unregistration_changes(prepared.facts, side(context))
         files, notes = files + undone, tuple(notes_of_files)
         requests = () if context.options.flag('local') else ('POST ' + context.settings.unregister_url,)
+    elif prepared.facts.has_seal:
+        files = files + sealing.broken(prepared.facts)
     return plan_report('uninstall', Plan(requests, tuple(files), tuple(transaction), prepared.commands, notes))
 
 
@@ -197,7 +202,7 @@ def finish(context: Context, prepared: Prepared, planned: Work) -> Report:
     if prepared.packages:
         lines = (messages.UNINSTALLED.format(number=len(prepared.packages)),)
     document: Dict[str, Any] = {'changed': bool(prepared.packages or prepared.commands), 'registered': False}
-    if prepared.facts.is_registered:
+    if prepared.facts.is_registered or prepared.facts.has_seal:
         left = _unregister(context, bool(prepared.packages))
         lines, document = lines + left.lines, left.document
     return Report(lines + (messages.UNINSTALL_PLUGIN,), dict(

@@ -7,7 +7,7 @@ from typing import List
 from tuxcare_lib import boot, enrolment, executor, facts as gathering, fips, journal, messages, restoration
 from tuxcare_lib.commands import Context, distrust, exclusive, intact, no_copy, remove_own_folder, seal, side
 from tuxcare_lib.errors import DeclinedError, FileSystemError, ServiceError, UsageError
-from tuxcare_lib.host import FIRST_BOOT_KEY, TOKEN, Facts
+from tuxcare_lib.host import TOKEN, Facts
 from tuxcare_lib.model import Change, Plan, Report, Token
 from tuxcare_lib.report import plan_report
 
@@ -19,7 +19,7 @@ def run(context: Context) -> Report:
     facts = gathering.gather(context.root, context.architecture)
     if facts.by_vendors_tool:
         raise UsageError('This host was registered by the vendor\'s own tool, not by dnf tuxcare.', 'Use `tuxctl -d`.')
-    if facts.is_sealed or facts.images[FIRST_BOOT_KEY] is not None and not facts.is_registered:
+    if facts.has_seal:
         return seal.unseal(context, facts)
     if not facts.is_registered:
         return Report((messages.NOT_REGISTERED,), {'command': 'unregister', 'exit_status': 0, 'changed': False,
