@@ -52,7 +52,7 @@ def apply(root: Root, verb: str, changes: Sequence[Change], finish: Callable[[],
     """
     begin(root, verb, changes, imports)
     with contextlib.ExitStack() as stack:
-        stack.callback(undo, root)
+        stack.callback(lambda: undo(root) if is_open(root) else '')
         for change in changes:
             put(root, change.path, change.after)
         if forward:
@@ -60,9 +60,8 @@ def apply(root: Root, verb: str, changes: Sequence[Change], finish: Callable[[],
             stack.pop_all()
             return _finish(root, finish)
         finish()
-        root.rename(_OPEN, _DONE)
+        _close(root)
         stack.pop_all()
-    _forget(root)
 
 
 def _finish(root: Root, finish: Callable[[], None]) -> None:
@@ -135,12 +134,21 @@ def commit(root: Root) -> None:
     Where only the folder's fsync is refused it is closed. A power cut may open it again: it is then finished, or done again.
     """
     try:
-        root.rename(_OPEN, _DONE)
+        _close(root)
     except FileSystemError as error:
+        raise RecoveryError('The change is made, and its journal cannot be closed: {}'.format(error.message),
+                            'Mend the cause and run `dnf tuxcare recover`.')
+
+
+def _close(root: Root) -> None:
+    """The commit itself. What comes once the rename is made, an interrupt too, comes too late: the operation is over."""
+    try:
+        root.rename(_OPEN, _DONE)
+    except (FileSystemError, KeyboardInterrupt):
         if is_open(root):
-            raise RecoveryError('The change is made, and its journal cannot be closed: {}'.format(error.message),
-                                'Mend the cause and run `dnf tuxcare recover`.')
-    _forget(root)
+            raise
+    with contextlib.suppress(KeyboardInterrupt):
+        _forget(root)
 
 
 def _forget(root: Root) -> None:
@@ -171,7 +179,8 @@ def undo(root: Root, say: Callable[[str], None] = lambda line: None) -> str:
         commit(root)
         if document['made_folder']:
             root.remove_empty_folder(STATE_FOLDER)
-    except (TuxcareError, ValueError, KeyError, TypeError, AttributeError, RecursionError, KeyboardInterrupt) as error:
+    except (TuxcareError, ValueError, KeyError, TypeError, AttributeError, RecursionError, ImportError,
+            KeyboardInterrupt) as error:
         raise RecoveryError('The change could not be undone: {}'.format(str(error) or 'It was interrupted.'),
                             'Mend the cause and run `dnf tuxcare recover`.')
     return str(document['verb'])
@@ -229,7 +238,8 @@ def _digest(image: Optional[Image]) -> str:
 def _document(root: Root) -> Dict[str, Any]:
     document = json.loads((root.read(_OPEN + _LIST) or b'').decode('utf-8'))
     if document['schema'] != _SCHEMA:
-        raise ValueError('the journal has schema {}'.format(document['schema']))
+        raise RecoveryError('The journal has schema {!r}, this version reads {}.'.format(document['schema'], _SCHEMA),
+                            'Install the version of dnf-plugin-tuxcare that wrote it.')
     return dict(document)
 
 

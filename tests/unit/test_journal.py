@@ -373,3 +373,38 @@ def test_what_is_half_undone_does_not_go_forward_any_more(top: Path) -> None:
     assert journal.opened(root).work == Work(is_done=True)
     journal.undo(root)
     assert [root.image(change.path) == change.before for change in planned] == [True] * len(planned)
+
+
+class Interrupted(Root):
+    """A root on which Ctrl-C is pressed in the commit: after its rename, or while what was kept is removed."""
+
+    def __init__(self, path: str, name: str) -> None:
+        super().__init__(path)
+        self.name = name
+
+    def rename(self, old: str, new: str) -> None:
+        super().rename(old, new)
+        self._press(self.name == 'rename' and new.endswith('.done'))
+
+    def remove_tree(self, path: str) -> None:
+        self._press(self.name == 'remove_tree' and self.kind(path) != '')
+        super().remove_tree(path)
+
+    @staticmethod
+    def _press(now: bool) -> None:
+        if now:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize('name', ['rename', 'remove_tree'])
+def test_an_interrupt_after_the_commit_comes_too_late(tmp_path: Path, name: str) -> None:
+    root = Interrupted(str(tmp_path), name)
+    journal.apply(root, 'dnf tuxcare register', [Change('/etc/x', None, Image(b'new', 0o644))])
+    assert root.read('/etc/x') == b'new' and not journal.is_open(root)
+
+
+def test_a_journal_of_a_later_version_is_left_to_it(tmp_path: Path) -> None:
+    root = plant(tmp_path, {OPEN + '/operation.json': '{"schema": 2}'})
+    with pytest.raises(RecoveryError) as caught:
+        journal.opened(root)
+    assert 'Install the version' in str(caught.value) and 'backup' not in str(caught.value)
