@@ -71,9 +71,15 @@ def kept(root: Root, now: Boot) -> Tuple[Tuple[str, ...], ...]:
 
 
 def restore(root: Root, before: Boot, say: Callable[[str], None]) -> None:
-    """The next boot is as `before`. Raises CommandError, also where the boot loader does not show it then."""
-    if not run(root, fips.way_back(read(root), before), say):
-        return
+    """The next boot is as `before`, of another kernel where that one is gone since.
+
+    Raises CommandError, also where the boot loader does not show it then.
+    """
+    if root.kind(before.default_kernel) != 'file':
+        before = before._replace(default_kernel=read(root).default_kernel)
+    for _ in range(2):  # the arguments are the default kernel's, so what another one has is seen once it is the default
+        if not run(root, fips.way_back(read(root), before), say):
+            return
     left = fips.way_back(read(root), before)
     if left:
         raise CommandError('The boot loader did not take `{}`.'.format(' '.join(left[0])), 'Look at `grubby --info=DEFAULT`.')

@@ -61,6 +61,8 @@ FIPS_LEAVE = ('FIPS mode is left, and nothing holds the validated packages any m
               'newer builds. Go on?')
 FIPS_LEFT = 'FIPS mode is off from the next boot; boot loader and crypto policy are as before it. A reboot is due.'
 FIPS_IS_OFF = 'FIPS mode is off; boot loader and crypto policy are as before it.'
+FIPS_AS_BEFORE = ('Boot loader and crypto policy are as before `dnf tuxcare fips enable`, which was in FIPS mode, too; '
+                  '`dnf tuxcare fips disable` once more leaves that.')
 FIPS_PACKAGES_STAY = 'The validated packages stay; `dnf tuxcare fips disable --packages` puts the community\'s in their place.'
 FIPS_PACKAGES_BACK = '{number} packages of the validated set were put back to the community\'s builds, or removed.'
 FIPS_PACKAGES = '{number} packages of the validated set are replaced by the operating system\'s newest. Go on?'

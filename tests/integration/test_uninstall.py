@@ -274,3 +274,21 @@ def test_in_an_image(builder: Host, service: Service) -> None:
     assert {"bash-5.1.8-6.el9_1", "openssl-3.0.7-16.el9_2"} <= image_packages(builder)
     assert in_image(builder, "tuxcare", "status").returncode == 3 and len(service.seats[ESU_KEY]) == 1
     assert parts(builder)[False] == outside
+
+
+def test_disable_where_the_kernel_that_becomes_the_default_alone_has_the_arguments(in_fips: Host) -> None:
+    stock = "/boot/vmlinuz-" + STOCK
+    for command in (["grubby", "--set-default=" + stock], ["grubby", "--update-kernel=" + stock, "--remove-args=fips=1"],
+                    ["update-crypto-policies", "--no-reload", "--set", "DEFAULT"]):
+        assert in_fips.run(command).returncode == 0
+    is_done(in_fips.dnf("-y", "tuxcare", "fips", "disable"))
+    assert "fips=" not in in_fips.run(["grubby", "--info=ALL"]).stdout and not in_fips.reboot().fips_enabled
+
+
+def test_disable_of_what_was_in_fips_mode_before(upgraded: Host) -> None:
+    """By hand: then that is how it was, and it is not said that the mode is off."""
+    assert upgraded.run(["fips-mode-setup", "--enable"]).returncode == 0
+    is_done(upgraded.dnf("-y", "tuxcare", "fips", "enable"))
+    said = is_done(upgraded.dnf("-y", "tuxcare", "fips", "disable"))
+    assert "was in FIPS mode, too" in said and "is off" not in said and upgraded.reboot().fips_enabled
+    assert "FIPS mode is off from the next boot" in is_done(upgraded.dnf("-y", "tuxcare", "fips", "disable"))

@@ -75,6 +75,7 @@ def finish(context: Context, prepared: Prepared, planned: Work, facts: Facts) ->
     """What was done; `facts` are those of before."""
     state = boot.read(context.root)
     left = messages.FIPS_LEFT if state.mode_on else messages.FIPS_IS_OFF
+    left = messages.FIPS_AS_BEFORE if fips.will_be_on(state) else left
     lines = [messages.FIPS_LEFT_AGAIN if prepared.is_first_stage else left]
     if planned.install or planned.erase:
         lines.append('' if prepared.is_first_stage else messages.FIPS_PACKAGES_BACK.format(number=len(prepared.packages)))
