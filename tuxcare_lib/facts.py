@@ -20,6 +20,8 @@ from tuxcare_lib.rootfs import Root
 
 # machine-id(5): the value itself is confidential, so what leaves the file is hashed with something of the application's own.
 _APPLICATION = b'dnf-plugin-tuxcare'
+# Of a repository file: journal and before-images hold each several times over, and have to stay readable themselves.
+_GREATEST_FILE = 1 << 20
 
 
 def gather(root: Root, architecture: Optional[str] = None) -> Facts:
@@ -167,10 +169,14 @@ def _image(root: Root, path: str, problems: List[Problem]) -> Optional[Image]:
         problems.append(Problem(path, 0, 'this is a folder, not a file'))
         return None
     try:
-        return root.image(path)
+        image = root.image(path)
     except TuxcareError as error:
         problems.append(Problem(path, 0, str(error)))
         return None
+    if image is not None and len(image.data) > _GREATEST_FILE:
+        problems.append(Problem(path, 0, 'this is larger than {} MiB'.format(_GREATEST_FILE >> 20)))
+        return None
+    return image
 
 
 def _link_problem(root: Root, path: str) -> str:

@@ -18,6 +18,7 @@ from tuxcare_lib.model import Image
 _NO_TEMPORARY_FILES = ('/etc/dnf/vars', '/etc/yum.repos.d')
 _GREATEST_FILE = 16 * 1024 * 1024
 _MOST_LINKS = 40
+_ACL = 'system.posix_acl_access'
 
 
 class Root:
@@ -273,7 +274,7 @@ class Root:
 
 def _failed(verb: str, path: str, error: OSError) -> FileSystemError:
     hint = {errno.EROFS: 'Mount the file system for writing.', errno.ENOSPC: 'Make room on the file system.',
-            errno.EACCES: 'Run the command as root.', errno.EPERM: 'Run the command as root.',
+            errno.EACCES: 'Run the command as root.', errno.EPERM: 'Run the command as root; `lsattr` shows what is immutable.',
             errno.ELOOP: 'A symbolic link is in the way.'}.get(error.errno or 0, '')
     return FileSystemError('Cannot {} {}: {}.'.format(verb, path, os.strerror(error.errno or 0)), hint)
 
@@ -341,6 +342,8 @@ def _set_xattrs(fd: int, image: Image, folder: str) -> None:
     for name, value in wanted.items():
         if name not in os.listxattr(fd) or os.getxattr(fd, name) != value:
             os.setxattr(fd, name, value)
+    if _ACL not in wanted and _ACL in dict(_xattrs(fd)):  # open(2) gave it the default one of the folder above
+        os.removexattr(fd, _ACL)
 
 
 def _sync_folder(path: str) -> None:

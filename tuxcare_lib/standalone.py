@@ -27,6 +27,9 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     except TuxcareError as error:
         _say(sys.stderr, 'Error: {}'.format(error))
         return error.status
+    except KeyboardInterrupt:
+        _say(sys.stderr, 'Error: Interrupted. Run tuxcare-recover again.')
+        return 1
     for line in report.lines:
         _say(sys.stdout, line)
     return report.status

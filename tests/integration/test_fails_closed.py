@@ -320,7 +320,9 @@ def test_a_variable_that_is_not_utf_8_ends_dnf_and_the_stand_alone_program_mends
 
 
 def test_the_stand_alone_program_below_a_root_and_on_nothing(slash_host: Host) -> None:
+    (slash_host.root / MARKER).symlink_to("site-release")  # somebody else's: this host is not registered
     assert "nothing is missing" in is_done(slash_host.run(["/usr/libexec/tuxcare-recover"]))
+    assert (slash_host.root / MARKER).is_symlink()
     done = slash_host.run(["/usr/libexec/tuxcare-recover", "--root", "/nowhere"])
     assert done.returncode == 1 and done.stderr.startswith("Error: /") and len(done.stderr.splitlines()) == 1
 

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What fails in, before or after rpm's work without a kill: half packages are told, everything else is as before."""
+import fcntl
+import json
 import os
 import re
 import shutil
@@ -11,7 +13,7 @@ from typing import List, Tuple
 
 import pytest
 
-from tests.integration.fips_host import STOCK, grown, upgraded
+from tests.integration.fips_host import NEWEST, STOCK, grown, upgraded
 from tests.integration.outcome import is_done, untouched
 from tests.integration.test_fips import VALIDATED as SET
 from tests.integration.test_fips import boot_entries, enable
@@ -184,3 +186,36 @@ def test_without_dnf_before_rpm_has_begun(host: Host) -> None:
         pytest.skip("rpm was faster")
     status, said, _ = standalone(host)
     assert status == 0 and "its changes were undone" in said and not (host.root / JOURNAL).exists()
+
+
+def test_the_kernel_that_was_the_default_goes_before_recover(upgraded: Host) -> None:
+    """Of a host without the package `kernel` nothing of it is planned, so rpm has not begun, and nobody can set it again."""
+    is_done(upgraded.dnf("-y", "remove", "--noautoremove", "kernel"))
+    killed(upgraded, "Running transaction check", "tuxcare", "fips", "enable")
+    upgraded.run(["grubby", "--set-default=/boot/vmlinuz-" + STOCK])
+    is_done(upgraded.dnf("-y", "--noplugins", "remove", "kernel-core-" + NEWEST.rpartition(".")[0]))
+    assert "its changes were undone" in is_done(upgraded.dnf("-y", "tuxcare", "recover"))
+    assert upgraded.run(["grubby", "--default-kernel"]).stdout.strip() == "/boot/vmlinuz-" + STOCK
+
+
+@pytest.mark.registered
+def test_without_dnf_and_without_rpm_it_is_one_line(host: Host) -> None:
+    """A registration that was cut off: the trust in its key is rpm's to end. And Ctrl-C is no traceback, either."""
+    home = host.directory / "home"
+    home.mkdir()
+    (home / "rpm.py").write_text("raise ImportError('librpm.so.9: cannot open shared object file')\n")
+    document = {"schema": 1, "verb": "dnf tuxcare register", "made_folder": False, "forward": False, "imports": "0" * 40,
+                "install": [], "erase": [], "packages_done": False, "kernel": "", "boot": None, "files": []}
+    (host.root / JOURNAL).mkdir()
+    (host.root / JOURNAL / "operation.json").write_text(json.dumps(document))
+    code = "import sys; sys.path.insert(0, %r); from tuxcare_lib.standalone import main; raise SystemExit(main())" % str(home)
+    command = [sys.executable, "-c", code, "--root", str(host.root)]
+    done = subprocess.run(command, cwd=str(PROJECT), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 5 and len(done.stderr.splitlines()) == 1 and "librpm.so.9" in done.stderr
+    lock = os.open(str(host.root / "etc/dnf"), os.O_RDONLY)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    process = subprocess.Popen(command, cwd=str(PROJECT), stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None and "Waiting" in process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    assert len(process.communicate(timeout=60)[1].splitlines()) == 1 and process.returncode == 1
+    os.close(lock)

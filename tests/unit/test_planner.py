@@ -113,12 +113,13 @@ def test_another_operating_system(tmp_path: Path, text: str, words: str) -> None
         ({REPOS + 'x.repo': 'rubbish\n'}, RepositoryFileError, 'x.repo:1'),
         ({REPOS + 'x.repo': '[a]\nname=\0\n'}, RepositoryFileError, 'NUL'),
         ({REPOS + 'x.repo': '[a]\n[a]\n'}, RepositoryFileError, 'twice'),
+        ({REPOS + 'x.repo': '[a]\n' + '#\n' * (1 << 19)}, RepositoryFileError, 'larger than 1 MiB'),
         ({REPOS + 'x.repo': '->gone'}, RepositoryFileError, 'dangles'),
         ({REPOS + 'x.repo': '->/srv/x', '/srv/x': '[a]\n'}, RepositoryFileError, 'out of /etc'),
         ({REPOS + 'x.repo/a': ''}, RepositoryFileError, 'folder'),
         ({REPOS + 'x.repo': '[a]\nbaseurl=https://repo.almalinux.org/latest/debug/\n'}, ConfigurationError, 'x.repo:2'),
     ],
-    ids=['junk', 'nul', 'twice', 'dangling', 'leading-out', 'folder', 'unpinnable'],
+    ids=['junk', 'nul', 'twice', 'large', 'dangling', 'leading-out', 'folder', 'unpinnable'],
 )
 def test_a_repository_file_that_cannot_be_changed(tmp_path: Path, files: Dict[str, str], kind: type, words: str) -> None:
     facts = gather(almalinux(tmp_path, files=files))

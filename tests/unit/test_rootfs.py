@@ -4,6 +4,7 @@
 import hashlib
 import os
 import stat
+import struct
 from pathlib import Path
 from typing import Any, List, Optional
 
@@ -139,6 +140,20 @@ def test_an_attribute_that_was_not_there_does_not_come(top: Path) -> None:
         pytest.skip('this file system has no extended attributes')
     root.write('/etc/x', image)
     assert root.image('/etc/x') == image
+
+
+def test_the_default_acl_of_a_folder_above_does_not_come_with_a_file(top: Path) -> None:
+    root = plant(top, {'/etc/yum.repos.d/x.repo': 'old'})
+    entries = [(1, 7, -1), (2, 5, 1234), (4, 5, -1), (16, 5, -1), (32, 5, -1)]
+    try:
+        os.setxattr(str(top / 'etc'), 'system.posix_acl_default', struct.pack('<I', 2) + b''.join(
+            struct.pack('<HHi', *entry) for entry in entries))
+    except OSError:
+        pytest.skip('this file system has no access control lists')
+    image = root.image('/etc/yum.repos.d/x.repo')
+    assert image is not None
+    root.write('/etc/yum.repos.d/x.repo', image)
+    assert root.image('/etc/yum.repos.d/x.repo') == image
 
 
 @needs_root

@@ -45,7 +45,12 @@ def run(context: Context) -> Report:
 
 
 def _clear(context: Context, cleared: List[str]) -> None:
-    """Make room for our files; `cleared` has each path from before its place is touched, and keeps those that were."""
+    """Make room for our files; `cleared` has each path from before its place is touched, and keeps those that were.
+
+    Where no record of ours stands, or stood, in its place, these are somebody else's.
+    """
+    if not any(context.root.kind(path) or context.root.is_link(path) for path in (BEFORE, REGISTRATION)):
+        return
     for path in (TOKEN, RELEASEVER, MARKER, TUXCARE_REPO, BEFORE, REGISTRATION):
         cleared.append(path)
         if not context.root.clear(path):
