@@ -180,9 +180,9 @@ def dry_run(context: Context, prepared: Prepared, transaction: Sequence[str]) ->
     return plan_report('uninstall', Plan(requests, tuple(files), tuple(transaction), prepared.commands, notes))
 
 
-def _unregister(context: Context, replaced: bool) -> Report:
+def _unregister(context: Context, facts: Facts, replaced: bool) -> Report:
     try:
-        return unregister.carry_out(context, [], UNINSTALL)
+        return unregister.run(context) if facts.has_seal else unregister.carry_out(context, [], UNINSTALL)
     except TuxcareError as error:
         if isinstance(error, ServiceError):
             error.remedy = 'With --local it is done without the service.'
@@ -203,7 +203,7 @@ def finish(context: Context, prepared: Prepared, planned: Work) -> Report:
         lines = (messages.UNINSTALLED.format(number=len(prepared.packages)),)
     document: Dict[str, Any] = {'changed': bool(prepared.packages or prepared.commands), 'registered': False}
     if prepared.facts.is_registered or prepared.facts.has_seal:
-        left = _unregister(context, bool(prepared.packages))
+        left = _unregister(context, prepared.facts, bool(prepared.packages))
         lines, document = lines + left.lines, left.document
     return Report(lines + (messages.UNINSTALL_PLUGIN,), dict(
         document, **dict(packages, command='uninstall', exit_status=0, reboot=False)))

@@ -22,8 +22,7 @@ def run(context: Context) -> Report:
     if facts.has_seal:
         return seal.unseal(context, facts)
     if not facts.is_registered:
-        return Report((messages.NOT_REGISTERED,), {'command': 'unregister', 'exit_status': 0, 'changed': False,
-                                                   'registered': False})
+        return _done_already()
     if not context.options.flag('local'):
         intact(facts)
     if context.options.flag('dry_run'):
@@ -43,6 +42,10 @@ def carry_out(context: Context, told: List[str], verb: str = 'dnf tuxcare unregi
         return _unregister(context, told, verb)
 
 
+def _done_already() -> Report:
+    return Report((messages.NOT_REGISTERED,), {'command': 'unregister', 'exit_status': 0, 'changed': False, 'registered': False})
+
+
 def _dry_run(context: Context, facts: Facts) -> Report:
     changes, notes = restoration.unregistration_changes(facts, side(context))
     requests = () if context.options.flag('local') else ('POST ' + context.settings.unregister_url,)
@@ -51,8 +54,8 @@ def _dry_run(context: Context, facts: Facts) -> Report:
 
 def _unregister(context: Context, told: List[str], verb: str) -> Report:
     facts = gathering.gather(context.root, context.architecture)
-    if not facts.is_registered:
-        return run(context)
+    if not facts.is_registered:  # another command was faster
+        return _done_already()
     changes, notes = restoration.unregistration_changes(facts, side(context))
     notes = told + notes
     record = facts.registration
