@@ -85,6 +85,13 @@ def restore(root: Root, before: Boot, say: Callable[[str], None]) -> None:
         raise CommandError('The boot loader did not take `{}`.'.format(' '.join(left[0])), 'Look at `grubby --info=DEFAULT`.')
 
 
+def leave(root: Root, target: Boot, say: Callable[[str], None]) -> None:
+    """As `restore`; and no other kernel's entry keeps the mode where somebody has left it by hand, for the default alone."""
+    restore(root, target, say)
+    if not fips.will_be_on(target) and any('fips=1' in entry.arguments.split() for entry in entries(root, '')):
+        run(root, [('grubby', '--update-kernel=ALL', '--remove-args=fips=1')], say)
+
+
 def enter(root: Root, work: Work, say: Callable[[str], None]) -> List[Tuple[str, ...]]:
     """The next boot is of the kernel image of a work in FIPS mode. Returns what was run. Raises CommandError.
 

@@ -281,8 +281,11 @@ def test_disable_where_the_kernel_that_becomes_the_default_alone_has_the_argumen
     for command in (["grubby", "--set-default=" + stock], ["grubby", "--update-kernel=" + stock, "--remove-args=fips=1"],
                     ["update-crypto-policies", "--no-reload", "--set", "DEFAULT"]):
         assert in_fips.run(command).returncode == 0
+    assert "--set-default" not in is_done(in_fips.dnf("tuxcare", "uninstall", "--dry-run"))  # it was chosen since, and stays
     is_done(in_fips.dnf("-y", "tuxcare", "fips", "disable"))
-    assert "fips=" not in in_fips.run(["grubby", "--info=ALL"]).stdout and not in_fips.reboot().fips_enabled
+    assert "fips=" not in in_fips.run(["grubby", "--info=ALL"]).stdout
+    booted = in_fips.reboot()
+    assert (booted.osrelease, booted.fips_enabled) == (STOCK, False)
 
 
 def test_disable_of_what_was_in_fips_mode_before(upgraded: Host) -> None:

@@ -234,7 +234,7 @@ class DnfVerb:
             Operation(context, verb, (), planned).carry_out(transaction)
             prepared, transaction = prepare(context), Transaction(self._cli)
         Operation(context, verb, uninstall.changes(context, prepared, verb), uninstall.work(prepared, transaction.work()),
-                  lambda: boot.restore(context.root, prepared.target, context.console.say)).carry_out(transaction)
+                  lambda: boot.leave(context.root, prepared.target, context.console.say)).carry_out(transaction)
         return prepared, planned
 
     def _planned_back(self, prepared: uninstall.Prepared) -> 'Transaction':

@@ -32,11 +32,15 @@ def prepare(context: Context) -> Prepared:
 
 
 def _target(context: Context, now: Boot) -> Boot:
-    """How the host booted before FIPS mode, as far as that is known and its kernel is still there."""
+    """How the host booted before FIPS mode, as far as that is known and its kernel is still there.
+
+    A default that is no FIPS kernel any more was chosen since, and stays.
+    """
     before = fips.remembered(context.root.read(FIPS_STATE)) or Boot('', False, '', '', '')
     there = before.default_kernel and context.root.kind(before.default_kernel) == 'file'
+    back = there and fips.is_fips_image(now.default_kernel)
     policy = before.policy or ('DEFAULT' if now.policy.startswith('FIPS') else now.policy)
-    return before._replace(default_kernel=before.default_kernel if there else now.default_kernel, policy=policy)
+    return before._replace(default_kernel=before.default_kernel if back else now.default_kernel, policy=policy)
 
 
 def question(prepared: Prepared) -> str:

@@ -102,11 +102,14 @@ def _by_version(one: Package, other: Package) -> int:
 
 
 def _target(context: Context, now: Boot, others: List[str], theirs: List[str]) -> Boot:
-    """How the host boots then: as before FIPS mode where that is known; with a kernel that is not TuxCare's in any case."""
+    """How the host boots then: as before FIPS mode where that is known; with a kernel that is not TuxCare's in any case.
+
+    Where the default is none of TuxCare's already, somebody has chosen it since, or a newer release has brought it.
+    """
     before = fips.remembered(context.root.read(FIPS_STATE)) or Boot('', False, '', '', '')
     if not now.default_kernel:  # no boot loader, so nothing to set
         return now
-    kernel = next((path for path in (before.default_kernel, now.default_kernel) if path and path not in theirs), '')
+    kernel = next((path for path in (now.default_kernel, before.default_kernel) if path and path not in theirs), '')
     if kernel not in others:
         kernel = others[0] if others else ''
     return before._replace(default_kernel=kernel, policy=before.policy or (
