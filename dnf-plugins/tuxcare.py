@@ -123,6 +123,23 @@ class _CommandLine(object):
         record.msg, record.args = cli.hidden(text, words), ()
 
 
+class _Aimed(object):
+    """A filter of dnf's log: with --installroot what a line tells to run has to be run with it, too, and not on this machine."""
+
+    def __init__(self, root: str) -> None:
+        self._root = root
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Changes the record where it has to, and lets it through."""
+        _caught(lambda: self._aim(record, record.getMessage()))
+        return True
+
+    def _aim(self, record: logging.LogRecord, text: str) -> None:
+        if 'tuxcare' in text:
+            from tuxcare_lib import messages
+            record.msg, record.args = messages.aimed(text, self._root), ()
+
+
 class TuxcareCommand(dnf.cli.Command):
     """`dnf tuxcare VERB`: dnf's phases around the library's verbs."""
 
@@ -214,6 +231,8 @@ class _Hooks(object):
     def pre_config(self) -> None:
         """Before the repository files are read: is this host ours, and the variables for them."""
         logging.getLogger('dnf').removeFilter(self._command_line)
+        if self.cli is not None and self.base.conf.installroot != '/':
+            logging.getLogger('dnf').addFilter(_Aimed(self.base.conf.installroot))
         self._attempt(self._start)
 
     def config(self) -> None:

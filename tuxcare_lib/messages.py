@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sentences that scripts match or that several verbs say. What only one place can say is said there."""
 
+import re
+import shlex
+
 # FACTS 5: the words of the vendor's own tool [guide]; scripts match them.
 INSTALLED = 'TuxCare installed successfully'
 ALREADY_REGISTERED = 'This server already has a TuxCare token installed'
@@ -81,3 +84,10 @@ UNINSTALL_SEAL = 'This image does not register at its first boot any more. Go on
 UNINSTALLED = 'Of TuxCare\'s packages none is left; {number} were put back to the community\'s builds, or removed.'
 DROPPED = '{} was edited since; it is put right, and the edit is dropped.'
 UNINSTALL_PLUGIN = 'The plugin itself goes with: dnf remove dnf-plugin-tuxcare'
+
+
+def aimed(text: str, root: str) -> str:
+    """A text whose commands are for the host below `root`: typed as they stand they would be for this machine."""
+    if root == '/':
+        return text
+    return re.sub(r'\bdnf (?=(?:-y )?tuxcare\b)', lambda found: 'dnf --installroot={} '.format(shlex.quote(root)), text)

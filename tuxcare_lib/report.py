@@ -17,6 +17,15 @@ def to_json(document: Dict[str, Any]) -> str:
     return json.dumps(dict(document, schema=SCHEMA), indent=1, sort_keys=True, ensure_ascii=True) + '\n'
 
 
+def aimed(document: Any, root: str) -> Any:
+    """A document in which each sentence names the root along with the command that it tells to run; a diff stays as it is."""
+    if isinstance(document, dict):
+        return {key: value if key == 'diff' else aimed(value, root) for key, value in document.items()}
+    if isinstance(document, (list, tuple)):
+        return [aimed(value, root) for value in document]
+    return messages.aimed(document, root) if isinstance(document, str) else document
+
+
 def error_document(error: TuxcareError, verb: str) -> Dict[str, Any]:
     """An error for programs."""
     document: Dict[str, Any] = {'command': verb, 'exit_status': error.status, 'error': {

@@ -75,6 +75,19 @@ def test_the_image_stays_within_its_release(builder: Host) -> None:
     assert builder.installed() == before
 
 
+def test_what_is_told_to_run_is_for_the_image(builder: Host) -> None:
+    """Typed as it stands it would be for the build host."""
+    told = "dnf --installroot=/%s tuxcare register" % IMAGE
+    assert told in in_image(builder, "tuxcare", "status").stdout
+    assert told in in_image(builder, "tuxcare", "fips", "enable").stderr
+    assert told in document(in_image(builder, "tuxcare", "fips", "enable", "--json", "-y"), status=3)["error"]["remedy"]
+    plan = is_done(in_image(builder, "tuxcare", "register", "--dry-run"))
+    assert "+# Written by `dnf tuxcare register`" in plan  # what a file will hold stays as it is
+    is_done(in_image(builder, "tuxcare", "register"))
+    (builder.root / IMAGE / "etc/dnf/vars/tuxcare_releasever").unlink()
+    refused(in_image(builder, "-y", "upgrade"), "dnf --installroot=/%s tuxcare recover" % IMAGE)
+
+
 def test_unregister_restores_the_image(builder: Host, service: Service) -> None:
     before, keys = parts(builder), image_keys(builder)
     is_done(in_image(builder, "tuxcare", "register"))

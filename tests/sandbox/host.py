@@ -99,8 +99,19 @@ class Host:
 
         `first` is what a shell does before it becomes dnf: `umask 0`, `exec >&-`.
         `user` is a name of the host's passwd file (`template.USER` is there); by --installroot the folders above the
-        root have to let that user in. Raises subprocess.TimeoutExpired, with dnf and all its children killed.
+        root have to let that user in. What a line tells to run is given as on a slash host, without --installroot (`aimed`
+        has it as it was said). Raises subprocess.TimeoutExpired, with dnf and all its children killed.
         """
+        done = self.aimed(*args, stdin=stdin, env=env, user=user, timeout=timeout, first=first)
+        said = "dnf --installroot=%s " % self.root
+        done.stdout, done.stderr = (text.replace(said, "dnf ") for text in (done.stdout, done.stderr))
+        return done
+
+    def aimed(
+        self, *args: str, stdin: Optional[str] = None, env: Optional[Mapping[str, str]] = None,
+        user: Optional[str] = None, timeout: float = 120, first: str = "",
+    ) -> "subprocess.CompletedProcess[str]":
+        """As `dnf`, word for word."""
         shell = ["sh", "-c", first + '; exec "$@"', "sh"] if first else []
         return namespace.run([*shell, *self.dnf_command(*args, user=user)], self._env(env, user), stdin, timeout)
 

@@ -7,7 +7,7 @@ import os
 import sys
 from typing import Any, Dict, Optional
 
-from tuxcare_lib import report
+from tuxcare_lib import messages, report
 from tuxcare_lib.errors import TuxcareError
 from tuxcare_lib.model import Report
 
@@ -15,12 +15,14 @@ logger = logging.getLogger('dnf')
 
 # Python's own, where it cannot write at its end.
 _UNWRITTEN = 120
+_OF_A_DIFF = ('+', '-', '@')
 
 
 class Output:
     """One command's output. With `json`, whatever else is printed, by dnf too, goes to standard error."""
 
-    def __init__(self, json: bool, command: str) -> None:
+    def __init__(self, json: bool, command: str, root: str) -> None:
+        self._root = root
         self.json = json
         self._command = command
         self._document: Dict[str, Any] = {}
@@ -44,7 +46,7 @@ class Output:
             if changes:
                 logger.info(line)  # dnf's -q silences it, and dnf's log has it
             else:
-                sys.stdout.write(line + '\n')
+                sys.stdout.write((line if line[:1] in _OF_A_DIFF else messages.aimed(line, self._root)) + '\n')
 
     def error(self, error: TuxcareError) -> None:
         """An error's document; the line itself is said by whoever ends the command."""
@@ -69,7 +71,7 @@ class Output:
             document = dict(document, **failure)
         try:
             with os.fdopen(self._descriptor, 'w', encoding='ascii') as stream:
-                stream.write(report.to_json(document))
+                stream.write(report.to_json(report.aimed(document, self._root)))
         except OSError as error:
             sys.stderr.write('Error: The JSON document cannot be written: {}.\n'.format(os.strerror(error.errno or 0)))
             sys.stderr.flush()

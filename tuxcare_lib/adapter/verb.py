@@ -48,7 +48,7 @@ class DnfVerb:
         # Taken out of the environment at once: no program that is started later gets to see it.
         self._key = os.environ.pop('TUXCARE_LICENSE_KEY', None)
         given = {option.dest: getattr(opts, 'tuxcare_' + option.dest) for option in cli.all_options()}
-        self._output = Output(given['json'], cli.command_of(opts.tuxcare_words))
+        self._output = Output(given['json'], cli.command_of(opts.tuxcare_words), root)
         try:
             self._options = cli.check(opts.tuxcare_words, given)
             self._check_package_verb()
