@@ -78,7 +78,7 @@ DRIFT = ('This host is not held on {} any more: the next `dnf upgrade` takes it 
 UNINSTALL_FIRST = ('A kernel of TuxCare\'s is running, or is the only one, and cannot be removed. First {kernel} becomes the '
                    'default and FIPS mode is left; after a reboot `dnf tuxcare uninstall` puts {number} packages back and '
                    'unregisters. Go on?')
-UNINSTALL_AGAIN = 'A reboot is due. Then run `dnf tuxcare uninstall` again: it puts the packages back and unregisters.'
+UNINSTALL_AGAIN = 'A reboot is due. Then run `dnf tuxcare uninstall{options}` again: it puts the packages back and unregisters.'
 UNINSTALL_PACKAGES = '{number} packages of TuxCare\'s are replaced by the operating system\'s newest. Go on?'
 UNINSTALL_SEAL = 'This image does not register at its first boot any more. Go on?'
 UNINSTALLED = 'Of TuxCare\'s packages none is left; {number} were put back to the community\'s builds, or removed.'

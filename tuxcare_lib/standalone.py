@@ -5,12 +5,13 @@ import argparse
 import datetime
 import platform
 import sys
-from typing import Dict, Optional, Sequence
+from typing import Dict, List, Optional, Sequence
 
 from tuxcare_lib import cli, configuration
 from tuxcare_lib.commands import Context, recover
 from tuxcare_lib.console import Console
 from tuxcare_lib.errors import TransportError, TuxcareError
+from tuxcare_lib.host import VARIABLES
 from tuxcare_lib.model import Request, Response
 from tuxcare_lib.rootfs import Root
 
@@ -32,7 +33,23 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         return 1
     for line in report.lines:
         _say(sys.stdout, line)
-    return report.status
+    others = [] if given.dry_run else _unreadable(Root(given.root))
+    for path in others:
+        _say(sys.stderr, 'Error: {} is not UTF-8, which ends every dnf command. Mend or remove it.'.format(path))
+    return 1 if others else report.status
+
+
+def _unreadable(root: Root) -> List[str]:
+    """Variables of somebody else's that dnf does not start with."""
+    found = []
+    for path in ('{}/{}'.format(VARIABLES, name) for name in sorted(root.names(VARIABLES))):
+        try:
+            (root.read(path) or b'').decode('utf-8')
+        except UnicodeDecodeError:
+            found.append(path)
+        except TuxcareError:
+            pass
+    return found
 
 
 def _context(root: Root, flags: Dict[str, bool]) -> Context:

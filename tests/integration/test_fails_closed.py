@@ -317,6 +317,9 @@ def test_a_variable_that_is_not_utf_8_ends_dnf_and_the_stand_alone_program_mends
     assert said.startswith("Put back: /%s\n" % VARIABLE) and "edit is dropped" in said
     assert "nothing is missing" in is_done(slash_host.run(["/usr/libexec/tuxcare-recover"]))
     holds(slash_host)
+    (slash_host.root / "etc/dnf/vars/site").write_bytes(b"\xff\n")
+    done = slash_host.run(["/usr/libexec/tuxcare-recover"])
+    assert done.returncode == 1 and done.stderr.startswith("Error: /etc/dnf/vars/site is not UTF-8")
 
 
 def test_the_stand_alone_program_below_a_root_and_on_nothing(slash_host: Host) -> None:

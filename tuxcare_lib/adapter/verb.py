@@ -216,7 +216,7 @@ class DnfVerb:
             self._present(uninstall.dry_run(context, prepared, self._planned_back(prepared).lines()))
             return
         if prepared.is_done:
-            self._present(uninstall.done_already(prepared))
+            self._present(uninstall.done_already(context, prepared))
             return
         no_copy(context, prepared.facts)
         if not context.console.ask(uninstall.question(prepared)):

@@ -160,9 +160,15 @@ def work(prepared: Prepared, planned: Work) -> Work:
     return planned._replace(boot=prepared.now, is_done=not prepared.needs_packages)
 
 
-def done_already(prepared: Prepared) -> Report:
+def _again(context: Context) -> str:
+    """What to run after the reboot, with what was decided already."""
+    chosen = [' --' + name for name in ('local', 'ours', 'theirs') if context.options.flag(name)]
+    return messages.UNINSTALL_AGAIN.format(options=''.join(chosen))
+
+
+def done_already(context: Context, prepared: Prepared) -> Report:
     """Nothing is left to do, or nothing before a reboot."""
-    return Report((messages.UNINSTALL_AGAIN if prepared.must_reboot else messages.NOTHING_TO_DO,), {
+    return Report((_again(context) if prepared.must_reboot else messages.NOTHING_TO_DO,), {
         'command': 'uninstall', 'exit_status': 0, 'changed': False, 'installed': [], 'erased': [],
         'registered': prepared.facts.is_registered, 'reboot': prepared.must_reboot})
 
@@ -173,7 +179,7 @@ def dry_run(context: Context, prepared: Prepared, transaction: Sequence[str]) ->
     notes: Tuple[str, ...] = ()
     requests: Tuple[str, ...] = ()
     if prepared.is_first_stage:
-        notes = (messages.UNINSTALL_AGAIN,)
+        notes = (_again(context),)
     elif prepared.facts.is_registered:
         undone, notes_of_files = restoration.unregistration_changes(prepared.facts, side(context))
         files, notes = files + undone, tuple(notes_of_files)
@@ -198,7 +204,7 @@ def finish(context: Context, prepared: Prepared, planned: Work) -> Report:
     """What is left after the packages: the registration. Raises as `unregister` does."""
     packages = {'installed': list(planned.install), 'erased': list(planned.erase)}
     if prepared.is_first_stage:
-        return Report((messages.UNINSTALL_AGAIN,), dict(
+        return Report((_again(context),), dict(
             packages, command='uninstall', exit_status=0, changed=bool(prepared.commands or planned.install), reboot=True,
             registered=prepared.facts.is_registered))
     lines: Tuple[str, ...] = ()
