@@ -89,7 +89,7 @@ def clean(text: object) -> str:
 def summary(document: Dict[str, Any]) -> List[Tuple[str, str]]:
     """The document as rows for a terminal."""
     rows = [('Host', '{} ({}), {}'.format(document['host'], document['system'], document['made_at'])),
-            ('Verdict', document['verdict'])]
+            ('Verdict', '{}\n{}'.format(document['verdict'], document['meaning']))]
     rows += [('Reason', '{text} {remedy}'.format(**reason).strip()) for reason in document['reasons']]
     rows += [('This boot', document['verified'])] if document['verified'] else []
     rows += [(check['id'], '{} ({}) {}'.format(check['result'], check['title'].rstrip('.'), check['note']).strip())
@@ -146,7 +146,8 @@ def page(document: Dict[str, Any]) -> str:
     title = 'FIPS 140-3 report: {}'.format(document['host'])
     body = ['<h1>{}</h1>'.format(_text(title)), '<p>{}, made {} by {}</p>'.format(*(
         _text(document[key]) for key in ('system', 'made_at', 'made_by'))),
-        '<p class="verdict">Verdict: {}</p>'.format(_word(document['verdict']))]
+        '<p class="verdict">Verdict: {}</p>'.format(_word(document['verdict'])),
+        '<p>{}</p>'.format(_text(document['meaning']))]
     body += ['<p>{}</p>'.format(_text(document['verified']))] if document['verified'] else []
     body += _list(['{} {}'.format(reason['text'], reason['remedy']) for reason in document['reasons']])
     for heading, inner in (('Host', _host(document)), ('STIG checks', [_shown(check) for check in document['checks']]),

@@ -18,6 +18,16 @@ PENDING, BROKEN, OFF, UNKNOWN = 'pending reboot', 'broken', 'off', 'unknown'
 FOUND = 4
 # Words of people for words of programs, where they differ.
 SHOWN = {NEITHER: 'no FIPS build'}
+# What a verdict says, to who has nothing but the report.
+MEANINGS = {
+    VALIDATED: 'This boot runs exactly the validated builds in FIPS mode, and so will the next.',
+    COMPLIANT: 'FIPS mode is on. Of at least one module a later FIPS build of the vendor\'s is installed, not the validated one: '
+               'its patches keep to FIPS, and the build itself is not on the certificate.',
+    PENDING: 'All is in place for the next boot, and this one is not it.',
+    BROKEN: 'FIPS mode is on or will be, and something is not as it has to be.',
+    OFF: 'FIPS mode is neither on nor will be.',
+    UNKNOWN: 'FIPS mode is off, and it could not be read what boots next.',
+}
 _COMPLIANT = 'Some builds are later FIPS builds, not the validated ones, which `dnf tuxcare fips enable --strict` installs.'
 _AS_IT_SHOULD_BE = (VALIDATED, COMPLIANT)
 _ENABLE = messages.ENABLE_HINT
@@ -327,7 +337,7 @@ def entries(text: str, default: str) -> Tuple[Entry, ...]:
 def document(evidence: Evidence, found: Proof) -> Dict[str, Any]:
     """What `fips status` and `fips report` have in common, as docs/json.md describes it."""
     return {
-        'verdict': found.verdict, 'reasons': [reason._asdict() for reason in found.reasons],
+        'verdict': found.verdict, 'meaning': MEANINGS[found.verdict], 'reasons': [reason._asdict() for reason in found.reasons],
         'verified': verified(evidence, found) or None,
         'modules': [dict(module._asdict(), parts=[{
             'nevra': part.nevra, 'state': part.state, 'altered': list(part.altered), 'edited': list(part.edited),

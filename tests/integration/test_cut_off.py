@@ -75,7 +75,7 @@ def test_interrupted_while_the_seat_is_given_back(host: Host, service: Service, 
     assert hold.reached.wait(60)
     os.killpg(process.pid, by)
     hold.release()
-    said = "".join(process.communicate(timeout=60))
+    said = host.as_of_slash("".join(process.communicate(timeout=60)))
     assert seats(service) == 1 and (host.root / SEAT).exists() and "dnf tuxcare recover" in said, said
     service.cancel_faults()
     assert "given back" in is_done(host.dnf("tuxcare", "recover"))

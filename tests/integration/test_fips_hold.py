@@ -211,7 +211,7 @@ def test_leaving_fails(held: Host, program: str, order: str, interrupts: int, st
     for _ in range(interrupts):
         wait_for(path.with_suffix(".hangs"))
         os.killpg(process.pid, signal.SIGINT)
-    said = process.communicate(timeout=60)[1]
+    said = held.as_of_slash(process.communicate(timeout=60)[1])
     path.unlink()
     errors = [line for line in said.splitlines() if line.startswith("Error: ")]
     assert process.returncode == status and len(errors) == 1 and words in errors[0], said

@@ -103,9 +103,12 @@ class Host:
         has it as it was said). Raises subprocess.TimeoutExpired, with dnf and all its children killed.
         """
         done = self.aimed(*args, stdin=stdin, env=env, user=user, timeout=timeout, first=first)
-        said = "dnf --installroot=%s " % self.root
-        done.stdout, done.stderr = (text.replace(said, "dnf ") for text in (done.stdout, done.stderr))
+        done.stdout, done.stderr = self.as_of_slash(done.stdout), self.as_of_slash(done.stderr)
         return done
+
+    def as_of_slash(self, text: str) -> str:
+        """What was said, as a slash host would have said it."""
+        return text.replace("dnf --installroot=%s " % self.root, "dnf ")
 
     def aimed(
         self, *args: str, stdin: Optional[str] = None, env: Optional[Mapping[str, str]] = None,

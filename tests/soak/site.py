@@ -214,7 +214,7 @@ class Patient:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
             reader.join(_SECONDS)
-        return Done(process.returncode, said[0], said[1], hurt)
+        return Done(process.returncode, *map(self.host.as_of_slash, said), hurt)
 
 
 def _reached(hold: Hold, process: "subprocess.Popen[str]") -> bool:
