@@ -2,7 +2,7 @@
 """What a host boots and in which mode: read without changing anything, and set by the system's own programs."""
 
 import os
-from typing import Callable, List, Sequence, Tuple
+from typing import Callable, List, Optional, Sequence, Tuple
 
 from tuxcare_lib import executor, fips, proof
 from tuxcare_lib.errors import CommandError, TuxcareError
@@ -103,7 +103,29 @@ def enter(root: Root, work: Work, say: Callable[[str], None]) -> List[Tuple[str,
         raise CommandError('The boot loader did not take the change: default kernel {}, arguments {!r}, policy {}.'.format(
             state.default_kernel or 'unknown', state.arguments, state.policy or 'unknown'),
             'Look at `grubby --info=DEFAULT` and `fips-mode-setup --check`.')
+    _check_initramfs(root, work.kernel)
     return done
+
+
+def _check_initramfs(root: Root, image: str) -> None:
+    """The kernel has an initial file system, in FIPS mode: dracut that ran out of room may leave none, and nobody says so.
+
+    Raises CommandError. Without lsinitrd only that it is there is known.
+    """
+    entry = next((entry for entry in entries(root, image) if entry.is_default), None)
+    if entry is None or entry.missing:
+        raise CommandError('{} would not boot: {} is missing.'.format(
+            image, ', '.join(entry.missing) if entry else 'its entry'), _dracut(entry, image))
+    said = _said(root, 'lsinitrd', '--mod', entry.initramfs).split('\n') if entry.initramfs else []
+    if 'dracut modules:' in said and 'fips' not in said:
+        raise CommandError('{} has no dracut module fips.'.format(entry.initramfs), _dracut(entry, image))
+
+
+def _dracut(entry: Optional[Entry], image: str) -> str:
+    if entry is None or not entry.initramfs:
+        return 'Look at `grubby --info=ALL`.'
+    return 'Look at the room on /boot; `dracut -f {} {}` makes it anew.'.format(
+        entry.initramfs, image.partition('/vmlinuz-')[2])
 
 
 def _said(root: Root, *argv: str) -> str:

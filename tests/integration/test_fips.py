@@ -233,6 +233,32 @@ def test_a_program_that_fails_is_told_and_the_next_run_goes_on(host: Host, progr
         assert "The packages are installed and stay; run the command again." in errors[0]
     enable(host)
     assert host.reboot().fips_enabled
+    before = host.installed()
+    is_done(host.dnf("-y", "autoremove"))  # the way back counts as the user's, though the second run had no packages to install
+    assert host.installed() == before
+
+
+@pytest.mark.registered
+@pytest.mark.parametrize("last, words", [
+    ("rm -f /boot/initramfs-%s.img" % KERNEL, "initramfs-%s.img is missing" % KERNEL),
+    ("printf '#!/bin/sh\\necho \"dracut modules:\"\\necho systemd\\n' >/usr/bin/lsinitrd; chmod 755 /usr/bin/lsinitrd",
+     "has no dracut module fips"),
+], ids=["none", "without the module"])
+def test_an_initramfs_that_does_not_start_in_fips_mode(host: Host, last: str, words: str) -> None:
+    """What dracut leaves where /boot is full, and fips-mode-setup says nothing of it: the host boots as before."""
+    before = host.reboot()
+    program = host.root / "usr/bin/fips-mode-setup"
+    whole = program.read_text()
+    program.write_text("%s\ncase $* in *--enable*) %s ;; esac\n" % (whole, last))
+    refused(host.dnf("-y", "tuxcare", "fips", "enable"), words, "The packages are installed and stay")
+    assert host.reboot() == before
+    program.write_text(whole)
+    (host.root / ("boot/initramfs-%s.img" % KERNEL)).write_text("made anew")  # by the remedy, which is dracut's
+    lsinitrd = host.root / "usr/bin/lsinitrd"
+    if lsinitrd.exists():
+        lsinitrd.write_text(lsinitrd.read_text().replace("systemd", "fips"))
+    enable(host)
+    assert host.reboot().fips_enabled
 
 
 @pytest.mark.registered
