@@ -14,6 +14,7 @@ import libdnf.transaction
 
 from tuxcare_lib import boot, journal, messages, rpmdb
 from tuxcare_lib.commands import Context, packages_have_begun
+from tuxcare_lib.commands.fips import WAY_BACK
 from tuxcare_lib.errors import CommandError, DeclinedError, RecoveryError, TuxcareError
 from tuxcare_lib.fips import is_vendors_build
 from tuxcare_lib.model import Change, Work
@@ -225,6 +226,8 @@ class Operation:
             self._first()
             if not self._work.is_done:
                 transaction.run()
+                if self._work.kernel:  # by now: a run that goes on after one of the programs failed has no packages left
+                    transaction.keep(WAY_BACK)
                 journal.packages_are_done(root)
             done = boot.enter(root, self._work, self._context.console.say) if self._work.kernel else []
         journal.commit(root)

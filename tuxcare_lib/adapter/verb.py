@@ -148,8 +148,6 @@ class DnfVerb:
                 fips.consent(context, self._checks)
                 work = fips.work(prepared, transaction.work())
                 done = Operation(context, fips.VERB, prepared.changes, work).carry_out(transaction)
-                if prepared.needs_packages:
-                    transaction.keep(fips.WAY_BACK)
             report = fips.report(context, prepared, done, self._checks)
         self._present(report)
 
