@@ -94,6 +94,8 @@ class Verified(NamedTuple):
     unread: Tuple[str, ...]
 
 
+# A file that another package has replaced (`rpm --replacefiles`) is asked for as well, which `rpm -V` does not.
+_INSTALLED = (rpm.RPMFILE_STATE_NORMAL, rpm.RPMFILE_STATE_REPLACED)
 # By the numbers of RFC 4880, as rpm keeps them: those that FIPS mode has.
 _ALGORITHMS = {8: 'sha256', 9: 'sha384', 10: 'sha512', 11: 'sha224'}
 
@@ -113,7 +115,7 @@ def verify(root: Root, package: Package) -> Verified:
 
 def _compared(root: Root, file: Any, algorithm: str) -> Tuple[str, str]:
     """How one file differs: a field of Verified and a word; empty where it does not, or where nothing is promised of it."""
-    if file.fflags & rpm.RPMFILE_GHOST or file.state != rpm.RPMFILE_STATE_NORMAL:
+    if file.fflags & rpm.RPMFILE_GHOST or file.state not in _INSTALLED:
         return '', ''
     wanted = 'link' if stat.S_ISLNK(file.mode) else 'file' if stat.S_ISREG(file.mode) else ''
     if wanted == 'file' and not (algorithm and file.vflags & rpm.RPMVERIFY_FILEDIGEST):

@@ -175,6 +175,17 @@ def test_a_build_of_the_community_that_was_forced_in(proved: Host, universe: Uni
     assert status(proved, 0)["verdict"] == "validated"
 
 
+def test_a_file_that_another_package_has_replaced(proved: Host, universe: Universe, tmp_path: Path) -> None:
+    """rpm -V looks no further at such a file; what stands there is no module's all the same."""
+    other = universe.build_rpm(tmp_path, "example-crypto", "1-1", files={"/" + NETTLE: "x"})
+    rpm(proved, "-i", "--replacefiles", str(other))
+    told = status(proved)
+    assert (told["verdict"], codes(told)) == ("broken", ["file"])
+    rpm(proved, "-e", "example-crypto")
+    is_done(proved.dnf("-y", "reinstall", "nettle"))
+    assert status(proved, 0)["verdict"] == "validated"
+
+
 def test_an_altered_file_comes_back_by_its_remedy(proved: Host) -> None:
     (proved.root / NETTLE).write_text("x")
     remedy = status(proved)["reasons"][0]["remedy"].split("`")[1].split()
