@@ -165,9 +165,10 @@ def _sshd(root: Root) -> Dict[str, str]:
 
 
 def _volumes(root: Root, boot: Boot, mounts: Sequence[_Mount]) -> Iterator[Volume]:
-    """Each LUKS2 volume once: those of crypttab(5) and of the kernel command line are opened at boot."""
+    """Each LUKS2 volume once: those of crypttab(5), of the kernel command line and under / are opened at boot."""
     at_boot = {device: header for device, header, automatic in _crypttab(root) if automatic}
     at_boot.update({'/dev/disk/by-uuid/' + uuid: '' for uuid in _on_command_line(boot.arguments)})
+    at_boot.update({device: '' for mount in mounts if mount.point == '/' for device in _beneath(root, mount.source)})
     others = {device: header for device, header, automatic in _crypttab(root) if not automatic}
     others.update({device: '' for mount in mounts for device in _beneath(root, mount.source)})
     seen: Set[str] = set()

@@ -92,6 +92,14 @@ def test_everything_that_blocks(host: Host, service: Service, universe: Universe
         assert done.returncode == 1 and "3 things" in line and line.endswith(
             ": container, boot-device, luks-at-boot. Each is told with its remedy.")
         assert all(word in done.stderr for word in (".containerenv", "/dev/sda1", UUID, "luksConvertKey", "fstab"))
+    # The volume under / is opened at boot, whoever says so to the kernel.
+    is_done(host.run(["grubby", "--update-kernel=ALL", "--remove-args=rd.luks.uuid"]))
+    put(host, "proc/mounts", "/dev/dm-0 / xfs rw 0 0\n/dev/sda1 /boot xfs rw 0 0\n")
+    put(host, "sys/class/block/dm-0/dm/uuid", "CRYPT-LUKS2-x\n")
+    put(host, "sys/class/block/dm-0/slaves/sda3/dev", "8:3\n")
+    put(host, "dev/sda3", luks.header("argon2id"))
+    assert "/dev/sda3" in told(check(host.dnf(*DRY), 1, "error"))["luks-at-boot"]
+    (host.root / "dev/sda3").unlink()
     # Its remedies, one after the other.
     (host.root / "run/.containerenv").unlink()
     put(host, "etc/fstab", "# boot\nUUID=%s /boot xfs defaults 0 0\n" % UUID)
