@@ -32,6 +32,8 @@ class Hold:
     def __init__(self, document: 'Dict[str, Any]', strict: bool) -> None:
         self.names = frozenset(document['names'])
         self._validated = frozenset(document['validated'])
+        # Architectures whose builds are not validated: nobody needs them.
+        self.companions = frozenset(document['companions'])
         self.strict = strict
 
     def is_validated(self, package: 'Any') -> bool:

@@ -33,7 +33,8 @@ def make(catalogue: Catalogue, settings: Settings) -> Dict[str, Any]:
             str(release) for release in entry.moves if not _has_esu(catalogue, entry.family, release)]
             for entry in catalogue.releases if 'esu' in entry.products},
         'fips': {'{} {} {}'.format(found.family, found.release, found.architecture): {
-            'names': list(found.holds), 'validated': [_evr(nevr) for nevr in (found.kernel,) + found.modules]}
+            'names': list(found.holds), 'companions': list(found.multilib),
+            'validated': [_evr(nevr) for nevr in (found.kernel,) + found.modules]}
             for found in catalogue.package_sets},
         'trusted_url': list(settings.trusted_url),
         'allow': list(settings.allow),

@@ -235,6 +235,16 @@ def wait_for(path: Path) -> None:
     raise AssertionError("nothing hangs")
 
 
+def test_companions_may_go(held: Host) -> None:
+    """They are not validated; the module itself does not go for one of them."""
+    before = set_of(held)
+    is_done(held.dnf("-y", "install", "gnutls.i686"))
+    done = held.dnf("-y", "swap", "gnutls.x86_64", "gnutls.i686", "--allowerasing")
+    assert done.returncode == 1 and "nothing would take its place" in done.stderr
+    is_done(held.dnf("-y", "remove", "gnutls.i686", "nettle.i686"))
+    assert set_of(held) == before
+
+
 def test_other_updates_come_through(held: Host) -> None:
     is_done(held.dnf("-y", "remove", "rsync"))
     is_done(held.dnf("-y", "install", "rsync", "nss-tools", "--setopt=strict=0"))

@@ -59,7 +59,7 @@ def lost_by(base: 'dnf.Base', hold: Hold, packages: 'List[Any]', removed: 'List[
         reason = coming(base, hold, package) or _older(base, hold, package)
         if reason:
             return '{} from {}'.format(package, package.reponame), reason
-    gone = removed + _replaced_kernels(base)
+    gone = [package for package in removed if package.arch not in hold.companions] + _replaced_kernels(base)
     if not gone:
         return None
     kernels = [kernel for kernel in _all(base).installed().filter(name=_IMAGES) if kernel not in gone]
