@@ -62,7 +62,7 @@ def _leaving(facts: Facts, found: Evidence) -> str:
     """The command that waits for a reboot; `fips disable` is over by then."""
     image = facts.images[FIPS_STATE]
     if image is None and not found.entered:
-        was_on = found.boot.mode_on and found.boot.default_kernel and 'fips=1' not in found.boot.arguments.split()
+        was_on = found.boot.mode_on and found.boot.default_kernel and not fips.turns_on(found.boot.arguments)
         return 'dnf tuxcare fips disable' if was_on else ''
     return fips.leaving(image.data if image else None)
 

@@ -124,7 +124,7 @@ def commands(image: str, boot: Boot, arguments: str = '') -> Tuple[Tuple[str, ..
     steps: List[Tuple[str, ...]] = []
     if boot.default_kernel != image:
         steps.append(('grubby', '--set-default=' + image))
-    if arguments and not set(arguments.split()) <= set(boot.arguments.split()):
+    if arguments and not (turns_on(boot.arguments) and set(arguments.split()) <= set(boot.arguments.split())):
         steps.append(('grubby', '--update-kernel=ALL', '--args=' + arguments))
     elif not arguments and not will_be_on(boot):
         steps.append(('fips-mode-setup', '--enable'))
@@ -163,9 +163,14 @@ def way_back(now: Boot, before: Boot) -> Tuple[Tuple[str, ...], ...]:
     return tuple(steps)
 
 
+def turns_on(arguments: str) -> bool:
+    """Whether kernel arguments turn the mode on: of several `fips=` the kernel takes the last."""
+    return [word for word in arguments.split() if word.startswith('fips=')][-1:] == ['fips=1']
+
+
 def will_be_on(boot: Boot) -> bool:
     """Whether the next boot of the default kernel is in FIPS mode."""
-    return 'fips=1' in boot.arguments.split() and (boot.policy.startswith('FIPS') or by_arguments(boot.default_kernel))
+    return turns_on(boot.arguments) and (boot.policy.startswith('FIPS') or by_arguments(boot.default_kernel))
 
 
 def remembered(data: Optional[bytes]) -> Optional[Boot]:

@@ -86,7 +86,7 @@ class Entry(NamedTuple):
     @property
     def is_fips(self) -> bool:
         """Whether it starts in FIPS mode."""
-        return 'fips=1' in self.arguments.split()
+        return fips.turns_on(self.arguments)
 
 
 class Evidence(NamedTuple):
@@ -109,7 +109,7 @@ class Evidence(NamedTuple):
     @property
     def is_off(self) -> bool:
         """Whether neither this boot is in FIPS mode nor the next one will be, whatever the crypto policy is."""
-        return not self.boot.mode_on and 'fips=1' not in self.boot.arguments.split()
+        return not self.boot.mode_on and not fips.turns_on(self.boot.arguments)
 
 
 class Reason(NamedTuple):
@@ -253,8 +253,9 @@ def _of_next_boot(evidence: Evidence, modules: Sequence[Module]) -> List[Reason]
     if not boot.default_kernel.endswith(tuple(builds)):
         return [Reason('boot-entry', 'The next boot is of {}, which is no FIPS build.'.format(boot.default_kernel), _ENABLE)]
     found = []
-    if 'fips=1' not in boot.arguments.split():
-        found.append(Reason('boot-entry', 'The boot loader entry of {} has no fips=1.'.format(boot.default_kernel), _ENABLE))
+    if not fips.turns_on(boot.arguments):
+        found.append(Reason('boot-entry', 'The boot loader entry of {} has no fips=1, or another fips= behind it.'.format(
+            boot.default_kernel), _ENABLE))
     for path in (path for entry in evidence.entries if entry.is_default for path in entry.missing):
         uname = boot.default_kernel.partition('/vmlinuz-')[2]
         found.append(Reason('boot-entry', '{} is missing: the next boot fails.'.format(path),

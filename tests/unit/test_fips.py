@@ -51,8 +51,9 @@ def test_aarch64_has_kernel_and_openssl_alone() -> None:
     (STOCK._replace(default_kernel=IMAGE, arguments='ro fips=1', policy='FIPS:AD-SUPPORT'), []),
     (STOCK._replace(default_kernel=IMAGE, arguments='ro fips=1', policy='DEFAULT'), [ENABLE]),
     (STOCK._replace(default_kernel=IMAGE, arguments='ro fips=0', policy='FIPS'), [ENABLE]),
+    (STOCK._replace(default_kernel=IMAGE, arguments='ro fips=1 fips=0', policy='FIPS'), [ENABLE]),
     (STOCK._replace(default_kernel=IMAGE, arguments='ro nofips=1 fips=10', policy='FIPS'), [ENABLE])],
-    ids=['stock', 'kernel-done', 'mode-done', 'all-done', 'policy-missing', 'left-before', 'mere-substring'])
+    ids=['stock', 'kernel-done', 'mode-done', 'all-done', 'policy-missing', 'left-before', 'the-last-counts', 'mere-substring'])
 def test_what_still_has_to_be_run(boot: Boot, commands: List[Tuple[str, str]]) -> None:
     assert list(fips.commands(fips.kernel_image(validated()), boot)) == commands
 

@@ -105,6 +105,8 @@ def codes(evidence: Evidence) -> Tuple[str, List[str]]:
     (with_boot(GOOD, policy='FIPSX'), 'broken', ['crypto-policy']),
     (GOOD._replace(applied='DEFAULT'), 'broken', ['crypto-policy']),
     (with_boot(GOOD, arguments='ro fips=10'), 'broken', ['boot-entry']),
+    (with_boot(GOOD, arguments='ro fips=1 quiet fips=0'), 'broken', ['boot-entry']),  # the kernel takes the last
+    (with_boot(GOOD, arguments='ro fips=0 quiet fips=1'), 'validated', []),
     (with_boot(GOOD, default_kernel='/boot/vmlinuz-' + STOCK), 'broken', ['boot-entry']),
     (with_boot(BEFORE, default_kernel='/boot/vmlinuz-' + STOCK), 'broken', ['boot-entry', 'reboot']),
     (GOOD._replace(entries=(Entry('/k', 'fips=1', '/i', True, ('/i',)), Entry('/o', '', '/j', False, ('/j',)))),
