@@ -68,11 +68,17 @@ def _leaving(facts: Facts, found: Evidence) -> str:
 
 
 def _providers(root: Root, notes: List[str]) -> Optional[Tuple[Provider, ...]]:
+    """None where openssl is not there (126 and 127 are chroot's words for that). One that fails has none to show."""
+    argv = ('openssl', 'list', '-providers')
     try:
-        return providers(executor.run(root, ('openssl', 'list', '-providers')))
+        done = executor.ended(root, argv)
+        reason = '`{}` cannot be run.'.format(' '.join(argv)) if done.status in (126, 127) else ''
     except CommandError as error:
-        notes.append('OpenSSL\'s providers: {}'.format(error.message))
-        return None
+        reason = error.message
+    if not reason:
+        return () if done.status else providers(done.stdout)
+    notes.append('OpenSSL\'s providers: {}'.format(reason))
+    return None
 
 
 def _parts(root: Root, wanted: PackageSet, with_files: bool, notes: List[str]) -> Dict[str, Tuple[Part, ...]]:

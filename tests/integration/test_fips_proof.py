@@ -148,9 +148,16 @@ def test_configuration_may_be_edited(proved: Host) -> None:
 
 
 def test_openssl_that_cannot_be_asked_is_told_as_not_checked(proved: Host) -> None:
-    with changed(proved, "var/lib/sandbox-standins/openssl.fail", b"1 list\n"):
+    with changed(proved, "var/lib/sandbox-standins/openssl.fail", b"127 list\n"):
         told = status(proved, 0)
     assert told["providers"] is None and any("openssl list -providers" in text for text in told["not_checked"])
+
+
+def test_openssl_that_fails_has_no_provider(proved: Host) -> None:
+    """As it does where its provider cannot be loaded in FIPS mode: then nothing is validated."""
+    with changed(proved, "var/lib/sandbox-standins/openssl.fail", b"1 list\n"):
+        told = status(proved)
+    assert (told["verdict"], codes(told), told["verified"]) == ("broken", ["provider"], None)
 
 
 def test_a_later_build_of_the_vendors_complies(proved: Host, universe: Universe) -> None:
