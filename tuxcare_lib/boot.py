@@ -60,14 +60,17 @@ def run(root: Root, commands: Sequence[Tuple[str, ...]], say: Callable[[str], No
     return list(commands)
 
 
-def kept(root: Root, now: Boot) -> Tuple[Tuple[str, ...], ...]:
+def kept(root: Root, now: Boot, before: Optional[Boot] = None) -> Tuple[Tuple[str, ...], ...]:
     """What makes the next boot one in FIPS mode as that of another FIPS kernel is, the running one's first.
 
-    Nothing where no other one is in FIPS mode: then somebody has left it for all of them.
+    Nothing where no other one is in FIPS mode: then somebody has left it for all of them. `before` is what a transaction
+    found, for a kernel that it has installed again.
     """
     found = [entry for entry in entries(root, now.default_kernel) if not entry.missing]
     found.sort(key=lambda entry: not entry.kernel.endswith('-' + now.running_kernel))
-    return fips.kept(now, [now._replace(default_kernel=entry.kernel, arguments=entry.arguments) for entry in found])
+    others = [now._replace(default_kernel=entry.kernel, arguments=entry.arguments) for entry in found]
+    same = [before] if before is not None and before.default_kernel == now.default_kernel else []
+    return fips.kept(now, others + same)
 
 
 def restore(root: Root, before: Boot, say: Callable[[str], None]) -> None:

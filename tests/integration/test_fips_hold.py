@@ -310,6 +310,12 @@ def test_by_kernel_arguments_alone(host: Host, service: Service, trees: Path) ->
     assert not [path for path in (host.root / "boot/loader/entries").iterdir() if "fips=" in path.read_text()]
 
 
+def test_the_only_fips_kernel_installed_again(in_fips: Host) -> None:  # noqa: F811
+    """Its entry is new, without the mode where the host has no command line for new kernels."""
+    is_done(in_fips.dnf("-y", "reinstall", "kernel-core-" + VALIDATED))
+    assert choose(in_fips.root).fips_enabled
+
+
 def test_strict(in_fips: Host) -> None:  # noqa: F811
     """The later FIPS build that the usual hold takes goes back to the validated one, and stays away."""
     assert any(nevra.startswith("openssl-1:3.0.7-20.el9_2.tuxcare.2") for nevra in in_fips.installed())

@@ -68,7 +68,7 @@ class Aftermath:
         with contextlib.suppress(CommandError):
             # A FIPS kernel that was the default before, without the mode, came in a transaction that was killed.
             if fips.is_kept(before) or fips.is_fips_image(now.default_kernel):
-                boot.run(self._root, boot.kept(self._root, now), logger.debug)
+                boot.run(self._root, boot.kept(self._root, now, before), logger.debug)
         now = boot.read(self._root)
         if not fips.is_kept(now) and (fips.is_kept(before) or now.mode_on):
             logger.warning('tuxcare: %s', messages.NOT_KEPT.format(kernel=now.default_kernel))
