@@ -40,11 +40,16 @@ def entries(root: Root, default: str) -> Tuple[Entry, ...]:
 
 
 def _missing(root: Root, entry: Entry) -> Tuple[str, ...]:
-    """grubby tells full paths, also with a /boot of its own. What cannot be looked at is not called missing."""
+    """grubby tells full paths, also with a /boot of its own."""
+    return tuple(path for path in (entry.kernel, entry.initramfs) if path and not _is_there(root, path))
+
+
+def _is_there(root: Root, path: str) -> bool:
+    """An empty file is none: so a program leaves it that ran out of room. What cannot be looked at is not called missing."""
     try:
-        return tuple(path for path in (entry.kernel, entry.initramfs) if path and not root.kind(path))
+        return root.kind(path) == 'file' and bool(root.beginning(path, 1))
     except TuxcareError:
-        return ()
+        return True
 
 
 def applied_policy(root: Root) -> str:

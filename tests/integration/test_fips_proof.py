@@ -108,6 +108,7 @@ BROKEN = {
     "file of a module altered": (NETTLE, b"x", "broken", ["file"]),
     "file of a module gone": (NETTLE, None, "broken", ["file"]),
     "initramfs gone": (INITRAMFS, None, "broken", ["boot-entry"]),
+    "initramfs empty": (INITRAMFS, b"", "broken", ["boot-entry"]),
     "provider inactive": (INACTIVE, b"", "broken", ["provider"]),
     "policy not in effect": ("etc/crypto-policies/state/current", b"DEFAULT\n", "broken", ["crypto-policy"]),
     "policy another one": ("etc/crypto-policies/config", b"LEGACY\n", "broken", ["crypto-policy"]),
