@@ -94,6 +94,8 @@ class Verified(NamedTuple):
     unread: Tuple[str, ...]
 
 
+# Requirements of an installation that is over.
+_TRANSIENT = rpm.RPMSENSE_INTERP | rpm.RPMSENSE_SCRIPT_PRE | rpm.RPMSENSE_SCRIPT_POST
 # A file that another package has replaced (`rpm --replacefiles`) is asked for as well, which `rpm -V` does not.
 _INSTALLED = (rpm.RPMFILE_STATE_NORMAL, rpm.RPMFILE_STATE_REPLACED)
 # By the numbers of RFC 4880, as rpm keeps them: those that FIPS mode has.
@@ -101,16 +103,25 @@ _ALGORITHMS = {8: 'sha256', 9: 'sha384', 10: 'sha512', 11: 'sha224'}
 
 
 def verify(root: Root, package: Package) -> Verified:
-    """Compare a package's files with the database as `rpm -V` does: kind, digest, and where a link leads, but no modes."""
+    """Compare a package with the database as `rpm -V` does: what it requires; each file's kind, digest and link, but no mode."""
     found: Dict[str, List[str]] = {'altered': [], 'edited': [], 'unread': []}
     for header in rpm.TransactionSet(root.path).dbMatch('name', package.name):
         if _package(header) == package:
             algorithm = _ALGORITHMS.get(header['filedigestalgo'] or 0, '')
+            found['altered'] += ['{}: required and not installed'.format(name) for name in _unmet(root, header)]
             for file in rpm.files(header):
                 kind, text = _compared(root, file, algorithm)
                 if kind:
                     found[kind].append('{}: {}'.format(file.name, text))
     return Verified(*(tuple(found[kind]) for kind in Verified._fields))
+
+
+def _unmet(root: Root, header: 'rpm.hdr') -> List[str]:
+    """Packages and libraries that a package requires and nobody provides, by name alone; not what scriptlets alone needed."""
+    transaction = rpm.TransactionSet(root.path)
+    return [name for name, flags in zip(header['requirename'], header['requireflags'])
+            if not flags & _TRANSIENT and not name.startswith(('rpmlib(', '(', 'config(', '/'))
+            and not transaction.dbMatch('providename', name).count()]
 
 
 def _compared(root: Root, file: Any, algorithm: str) -> Tuple[str, str]:

@@ -183,6 +183,17 @@ def test_a_build_of_the_community_that_was_forced_in(proved: Host, universe: Uni
     assert status(proved, 0)["verdict"] == "validated"
 
 
+@pytest.mark.parametrize("name", ["nss-softokn-freebl", "openssl-libs"])
+def test_a_part_that_was_forced_out(proved: Host, name: str) -> None:
+    """The module's own package alone has no cryptography in it; then what the remedy says."""
+    rpm(proved, "-e", "--nodeps", name)
+    told = status(proved)
+    assert told["verdict"] == "broken" and set(codes(told)) == {"file"}
+    remedy = told["reasons"][0]["remedy"].split("`")[1].split()
+    is_done(proved.dnf("-y", *remedy[1:]))
+    assert status(proved, 0)["verdict"] == "validated"
+
+
 def test_a_file_that_another_package_has_replaced(proved: Host, universe: Universe, tmp_path: Path) -> None:
     """rpm -V looks no further at such a file; what stands there is no module's all the same."""
     other = universe.build_rpm(tmp_path, "example-crypto", "1-1", files={"/" + NETTLE: "x"})
