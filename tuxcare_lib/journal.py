@@ -85,6 +85,8 @@ def _interrupted(kind: object, error: Optional[BaseException], trace: object) ->
 
 def begin(root: Root, verb: str, changes: Sequence[Change], imports: str = '', work: Work = _NO_WORK) -> None:
     """Write down what is there now, durably, and open the operation. Raises FileSystemError; then nothing is open."""
+    for change in changes:
+        _check_as_read(root, change)
     made = root.kind(STATE_FOLDER) == ''
     root.make_folder(STATE_FOLDER)
     for leftover in (_NEW, _DONE):
@@ -101,6 +103,14 @@ def begin(root: Root, verb: str, changes: Sequence[Change], imports: str = '', w
         root.write(_NEW + _LIST, Image(json.dumps(document, indent=1).encode('ascii'), 0o600))
         root.rename(_NEW, _OPEN)
         stack.pop_all()
+
+
+def _check_as_read(root: Root, change: Change) -> None:
+    """A file may have been edited while the service or a person was asked: nobody's edit is lost (DESIGN 4, rule 5)."""
+    now, before = (image and image._replace(mtime_ns=None) for image in (root.image(change.path), change.before))
+    if now != before and not _is_ours_alone(change.path):
+        raise FileSystemError('{} was changed while this command was running; nothing was changed by it.'.format(change.path),
+                              'Run the command again.')
 
 
 def _abandon(root: Root, made_folder: bool) -> None:

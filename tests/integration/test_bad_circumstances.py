@@ -91,6 +91,20 @@ def test_the_second_command_waits_for_the_first(host: Host, service: Service, ho
     assert len(service.seats[ESU_KEY]) == 1
 
 
+def test_a_file_that_is_edited_while_the_service_is_asked(host: Host, service: Service, hold: "Held") -> None:
+    first, file = hold.first(host), host.root / "etc/yum.repos.d/almalinux-baseos.repo"
+    file.write_text(file.read_text() + "# mine\n")
+    before = {path.name: path.read_bytes() for path in file.parent.iterdir()}
+    hold.release()
+    said = first.communicate(timeout=30)[1]
+    assert first.returncode == 1 and "almalinux-baseos.repo was changed" in said and "seat was given back" in said, said
+    assert {path.name: path.read_bytes() for path in file.parent.iterdir()} == before
+    assert not service.seats.get(ESU_KEY) and not (host.root / "var/lib/tuxcare").exists()
+    is_done(attempt(host))
+    is_done(host.dnf("-y", "tuxcare", "unregister"))
+    assert file.read_text().endswith("# mine\n")
+
+
 def test_an_interrupted_registration_gives_the_seat_back(host: Host, service: Service, hold: "Held") -> None:
     with untouched(host, service):
         first = hold.first(host, path="*/RPM-GPG-KEY-TuxCare")

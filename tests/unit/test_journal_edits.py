@@ -4,13 +4,14 @@
 import json
 import os
 from pathlib import Path
-from typing import List, Tuple
+from typing import Callable, List, Tuple
 
 import pytest
 
 from tests.unit.samples import plant
 from tests.unit.test_journal import OPEN, changes, dies, recover, top
 from tuxcare_lib import journal
+from tuxcare_lib.errors import FileSystemError
 from tuxcare_lib.model import Change, Image
 from tuxcare_lib.rootfs import Root
 
@@ -63,6 +64,19 @@ def test_an_edit_is_kept_once_however_often_the_way_back_is_cut_off(top: Path) -
     while dies(number + 1, lambda: recover(root)):
         number += 1
     assert number > 20 and root.names('/etc/yum.repos.d') == ['a.repo', 'a.repo.rpmsave']
+
+
+@pytest.mark.parametrize('edit', [lambda path: path.write_bytes(b'mine\n'), lambda path: path.chmod(0o600), Path.unlink],
+                         ids=['bytes', 'mode', 'removed'])
+def test_what_was_edited_since_it_was_read_stops_it(top: Path, edit: Callable[[Path], object]) -> None:
+    """The service, or a person, may have been asked in between."""
+    root = Root(str(top))
+    planned = changes(root)
+    edit(top / 'etc/yum.repos.d/a.repo')
+    now = root.image('/etc/yum.repos.d/a.repo')
+    with pytest.raises(FileSystemError, match='a.repo was changed while this command was running'):
+        journal.apply(root, 'v', planned)
+    assert root.image('/etc/yum.repos.d/a.repo') == now and not journal.is_open(root)
 
 
 def set_attribute(path: Path) -> Tuple[Tuple[str, bytes], ...]:
