@@ -96,8 +96,8 @@ class Verified(NamedTuple):
 
 # Requirements of an installation that is over.
 _TRANSIENT = rpm.RPMSENSE_INTERP | rpm.RPMSENSE_SCRIPT_PRE | rpm.RPMSENSE_SCRIPT_POST
-# A file that another package has replaced (`rpm --replacefiles`) is asked for as well, which `rpm -V` does not.
-_INSTALLED = (rpm.RPMFILE_STATE_NORMAL, rpm.RPMFILE_STATE_REPLACED)
+# ELF of 32 bits: where a build of 64 bits has the same file, rpm itself lets that one replace it.
+_ELF32 = 1
 # By the numbers of RFC 4880, as rpm keeps them: those that FIPS mode has.
 _ALGORITHMS = {8: 'sha256', 9: 'sha384', 10: 'sha512', 11: 'sha224'}
 
@@ -124,9 +124,15 @@ def _unmet(root: Root, header: 'rpm.hdr') -> List[str]:
             and not transaction.dbMatch('providename', name).count()]
 
 
+def _is_installed(file: Any) -> bool:
+    """A file that another package has replaced (`rpm --replacefiles`) is asked for as well, which `rpm -V` does not."""
+    state: int = file.state
+    return state == rpm.RPMFILE_STATE_NORMAL or state == rpm.RPMFILE_STATE_REPLACED and bool(file.color != _ELF32)
+
+
 def _compared(root: Root, file: Any, algorithm: str) -> Tuple[str, str]:
     """How one file differs: a field of Verified and a word; empty where it does not, or where nothing is promised of it."""
-    if file.fflags & rpm.RPMFILE_GHOST or file.state not in _INSTALLED:
+    if file.fflags & rpm.RPMFILE_GHOST or not _is_installed(file):
         return '', ''
     wanted = 'link' if stat.S_ISLNK(file.mode) else 'file' if stat.S_ISREG(file.mode) else ''
     if wanted == 'file' and not (algorithm and file.vflags & rpm.RPMVERIFY_FILEDIGEST):
