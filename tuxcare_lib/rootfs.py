@@ -14,8 +14,9 @@ from typing import Iterator, List, Optional, Tuple
 from tuxcare_lib.errors import FileSystemError
 from tuxcare_lib.model import Image
 
-# Every regular file here means something to dnf, a temporary one too (FACTS 7): such files are made one folder higher.
-_NO_TEMPORARY_FILES = ('/etc/dnf/vars', '/etc/yum.repos.d')
+# Every regular file here means something to dnf, or (a hidden .repo) to libdnf's other clients, a temporary one too (FACTS 7):
+# such files are made one folder higher.
+_NO_TEMPORARY_FILES = ('/etc/dnf/vars', '/etc/yum/vars', '/etc/yum.repos.d', '/etc/yum/repos.d', '/etc/distro.repos.d')
 _GREATEST_FILE = 16 * 1024 * 1024
 _MOST_LINKS = 40
 _ACL = 'system.posix_acl_access'

@@ -12,7 +12,7 @@ __all__ = ["DEAD", "FAULTS", "FULL", "KILL", "OURS", "RPMS", "Call", "Injection"
 # themselves ("$"): they are synced.
 OURS = (
     "etc/yum.repos.d", "etc/yum/repos.d", "etc/distro.repos.d", "etc/dnf", "etc/tuxcare-release", "etc/.tuxcare-new",
-    "etc/pki/rpm-gpg", "var/lib/tuxcare", "etc$", "etc/pki$", "var$", "var/lib$",
+    "etc/yum/.tuxcare-new", "etc/pki/rpm-gpg", "var/lib/tuxcare", "etc$", "etc/pki$", "var$", "var/lib$",
 )  # fmt: skip
 # What rpm changes in a transaction: its database, and the files of packages and of their scriptlets.
 RPMS = ("var/lib/rpm/", "usr/lib/sysimage/rpm/", "usr/", "boot/")

@@ -12,6 +12,7 @@ import pytest
 
 from tests.unit.samples import plant, snapshot
 from tuxcare_lib.errors import FileSystemError
+from tuxcare_lib.host import REPOSITORY_FOLDERS
 from tuxcare_lib.model import Image
 from tuxcare_lib.rootfs import Root
 
@@ -193,7 +194,8 @@ def renames(monkeypatch: pytest.MonkeyPatch, fail: Optional[OSError] = None) -> 
     return seen
 
 
-@pytest.mark.parametrize('path', ['/etc/dnf/vars/tuxcare_token', '/etc/yum.repos.d/tuxcare.repo'])
+@pytest.mark.parametrize('path', ['/etc/dnf/vars/tuxcare_token', '/etc/yum/vars/v'] + [
+    folder + '/a.repo' for folder in REPOSITORY_FOLDERS])
 @pytest.mark.parametrize(
     'links', [{}, {'/etc/dnf/vars': '->/srv/vars', '/etc/yum.repos.d': '->../srv/repos'}], ids=['plain', 'linked']
 )
