@@ -73,14 +73,17 @@ def _give_up(root: Root, made_folder: bool, cause: BaseException) -> None:
 
 
 def read(root: Root) -> Optional[Owed]:
-    """What is owed; None where nothing is. Raises StateError for a damaged file."""
+    """What is owed; None where nothing is. Raises StateError for a damaged file, and for one of another version."""
     data = root.read(SEAT)
     if data is None:
         return None
     try:
         document = json.loads(data.decode('utf-8'))
+        if document['schema'] != _SCHEMA:
+            raise StateError('{} has schema {!r}, this version reads {}.'.format(SEAT, document['schema'], _SCHEMA),
+                             'Install the version of dnf-plugin-tuxcare that wrote it.')
         token = document['token']
-        if document['schema'] != _SCHEMA or not (token is None or Token.PATTERN.match(token)) or not all(
+        if not (token is None or Token.PATTERN.match(token)) or not all(
                 isinstance(document[name], str) for name in ('host_name', 'key', 'machine')):
             raise ValueError('another file')
         return Owed(document['host_name'], None if token is None else Token(token), document['made_folder'] is True,
