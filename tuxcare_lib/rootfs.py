@@ -275,6 +275,7 @@ class Root:
 
 def _failed(verb: str, path: str, error: OSError) -> FileSystemError:
     hint = {errno.EROFS: 'Mount the file system for writing.', errno.ENOSPC: 'Make room on the file system.',
+            errno.EDQUOT: 'Make room within the quota.', errno.EIO: 'Check the disk; `dmesg` tells more.',
             errno.EACCES: 'Run the command as root.', errno.EPERM: 'Run the command as root; `lsattr` shows what is immutable.',
             errno.ELOOP: 'A symbolic link is in the way.'}.get(error.errno or 0, '')
     return FileSystemError('Cannot {} {}: {}.'.format(verb, path, os.strerror(error.errno or 0)), hint)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A change is whole or not at all: killed at any point, failing at any point, undone byte for byte."""
 
+import errno
 import json
 import os
 import signal
@@ -157,6 +158,32 @@ def test_failing_at_the_nth_write_leaves_everything_as_before(top: Path, number:
     with pytest.raises(type(error)):
         journal.apply(root, 'v', changes(root))
     assert snapshot(top) == before
+
+
+@pytest.mark.parametrize('call', ['write', 'mkdir'])
+def test_a_quota_that_is_met_at_any_call_leaves_everything_as_before(
+    top: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    before = snapshot(top)
+    planned = changes(Root(str(top)))
+    real, left = getattr(os, call), [0]
+
+    def limited(*args: Any, **options: Any) -> Any:
+        left[0] -= 1
+        if left[0] == 0:
+            raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+        return real(*args, **options)
+
+    monkeypatch.setattr(os, call, limited)
+    for number in range(1, 100):
+        left[0] = number
+        try:
+            journal.apply(Root(str(top)), 'v', planned)
+            break
+        except FileSystemError as error:
+            assert 'Make room within the quota.' in str(error) and '\n' not in str(error)
+        assert snapshot(top) == before, 'refused at call {}'.format(number)
+    assert left[0] > 0 and number > 1
 
 
 def test_the_failing_numbers_above_are_all_that_there_are(top: Path) -> None:

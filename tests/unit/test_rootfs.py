@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The one module that writes: beneath its root, whole, with all that belongs to a file, and nothing left beside."""
 
+import errno
 import hashlib
 import os
 import stat
@@ -378,3 +379,21 @@ def test_a_file_that_never_goes_through_a_link(top: Path) -> None:
     with pytest.raises(FileSystemError):
         root.write_here('/none/file', IMAGE)
     assert not (top / 'none').exists()
+
+
+@pytest.mark.parametrize('error', [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS], ids=errno.errorcode.get)
+@pytest.mark.parametrize('call', ['open', 'write', 'fchmod', 'fsync', 'rename'])
+def test_a_disk_that_refuses_leaves_the_old_file_and_is_told_with_a_remedy(
+    top: Path, monkeypatch: pytest.MonkeyPatch, call: str, error: int
+) -> None:
+    root = plant(top, {'/etc/x': 'old'})
+    before = snapshot(top)
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OSError(error, os.strerror(error))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, call, refuse)
+        said = write_failing(root, '/etc/x')
+    assert snapshot(top) == before
+    assert os.strerror(error) in said and not said.endswith(os.strerror(error) + '. ') and said.count('. ') == 1
