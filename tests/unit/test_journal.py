@@ -4,6 +4,7 @@
 import errno
 import json
 import os
+import shutil
 import signal
 import stat
 from pathlib import Path
@@ -111,6 +112,31 @@ def test_an_open_operation_is_undone_byte_for_byte(top: Path) -> None:
     assert snapshot(top) != before
     assert journal.undo(root) == 'a verb'
     assert snapshot(top) == before and not journal.is_open(root)
+
+
+@pytest.mark.parametrize('folder', ['etc/yum.repos.d', 'etc/dnf', 'etc'])
+def test_a_folder_that_vanished_since_the_kill_does_not_hinder_the_way_back(top: Path, folder: str) -> None:
+    """A repository file that somebody removed stays so; what else had been there comes back."""
+    root = Root(str(top))
+    planned = changes(root)
+    journal.begin(root, 'a verb', planned)
+    for change in planned:
+        journal.put(root, change.path, change.after)
+    shutil.rmtree(str(top / folder))
+    said: List[str] = []
+    journal.undo(root, said.append)
+    assert not journal.is_open(root) and root.read('/etc/old') == b'old' and root.image('/etc/dnf/vars/t') is None
+    gone = folder != 'etc/dnf'
+    assert said == ['/etc/yum.repos.d/a.repo was removed since; it stays so.'] * gone
+    assert (root.image('/etc/yum.repos.d/a.repo') is None) == gone
+
+
+def test_where_the_journal_vanished_under_a_command_the_change_is_whole(top: Path) -> None:
+    root = Root(str(top))
+    planned = changes(root)
+    journal.apply(root, 'a verb', planned, finish=lambda: shutil.rmtree(str(top / STATE_FOLDER.lstrip('/'))))
+    assert not journal.is_open(root) and [root.read(change.path) for change in planned] == [
+        change.after and change.after.data for change in planned]
 
 
 def test_the_journal_may_hold_a_secret_and_nobody_else_reads_it(top: Path) -> None:
