@@ -112,7 +112,7 @@ class Transport:
 
         Raises ServiceError where the server asks for more than anybody waits at a terminal.
         """
-        asked = _seconds(answer.retry_after)
+        asked = _seconds(answer.retry_after, answer.date)
         if asked > _LONGEST_WAIT:
             raise ServiceError('{} is busy and asks to come back in {} s: HTTP {}.'.format(
                 _host(request.url), asked, answer.status), 'Try again then.', answer.status)
@@ -162,7 +162,7 @@ class Transport:
                     request.method, url, json=request.json, headers=request.headers, allow_redirects=False, stream=True,
                     timeout=(self._network.timeout, self._network.timeout), verify=verify, proxies=proxies) as response:
                 return _Answer(response.status_code, _body(response, request), response.headers.get('Location', ''),
-                               response.headers.get('Retry-After', ''))
+                               response.headers.get('Retry-After', ''), response.headers.get('Date', ''))
         except (requests.exceptions.RequestException, OSError, ValueError) as error:  # ValueError: headers that are none
             failure = _translated(error, url, self._network.ca_file)
         # Out here, so that it carries no exception of the library's: a log with tracebacks would show the URL, token and all.
@@ -213,14 +213,21 @@ def _broken_off(url: str) -> TransportError:
     return TransportError('The connection to {} broke off.'.format(_host(url)), 'Try again later.')
 
 
-def _seconds(retry_after: str) -> int:
-    """A Retry-After (RFC 9110, 10.2.3) in seconds from now; 0 for none, or one that cannot be read."""
+def _seconds(retry_after: str, date: str) -> int:
+    """A Retry-After (RFC 9110, 10.2.3) in seconds from now; 0 for none, or one that cannot be read.
+
+    A date counts from the one of the answer, where it has one: this host's clock may be wrong.
+    """
     if re.match(r'[0-9]{1,9}\Z', retry_after, re.A):
         return int(retry_after)
-    moment: Optional[float] = None
+    moment, now = _moment(retry_after), _moment(date)
+    return 0 if moment is None else max(0, int(moment - (time.time() if now is None else now)))
+
+
+def _moment(date: str) -> Optional[float]:
     with contextlib.suppress(ValueError, TypeError, IndexError, OverflowError):
-        moment = parsedate_to_datetime(retry_after).timestamp()
-    return 0 if moment is None else max(0, int(moment - time.time()))
+        return parsedate_to_datetime(date).timestamp()
+    return None
 
 
 class _Answer(NamedTuple):
@@ -228,6 +235,7 @@ class _Answer(NamedTuple):
     body: bytes
     location: str
     retry_after: str
+    date: str
 
 
 class _Outcome:

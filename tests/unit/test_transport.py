@@ -189,6 +189,25 @@ def test_retry_after_as_a_date() -> None:
     assert 57 <= seen['slept'][0] <= 65
 
 
+@pytest.mark.parametrize('years', [-30, -1, 1, 10])
+@pytest.mark.parametrize('date', [True, False], ids=['with-date', 'without'])
+def test_a_clock_that_is_wrong_by_years_makes_nobody_wait(years: int, date: bool) -> None:
+    """A Retry-After as a date counts from the date of the answer; where that has none a wait is bounded all the same."""
+    servers_time = time.time() - years * 365 * 86400
+
+    def busy(handler: http.server.BaseHTTPRequestHandler) -> None:
+        handler.date_time_string = lambda *_: formatdate(servers_time, usegmt=True) if date else ''  # type: ignore[assignment]
+        status(503, Retry_After=formatdate(servers_time + 60, usegmt=True))(handler)
+
+    with serving(busy, status(200)) as (url, asked):
+        if years < 0 and not date:
+            with pytest.raises(ServiceError, match='asks to come back'):
+                send(url)
+            assert asked == ['GET']
+        else:
+            assert send(url, chance=1.0)[1]['slept'] == [65 if date else 5]
+
+
 def test_nobody_waits_for_an_hour() -> None:
     with serving(status(429, Retry_After='3600')) as (url, asked):
         with pytest.raises(ServiceError, match='asks to come back in 3600 s') as caught:
