@@ -79,11 +79,11 @@ def outcome(product: str = 'esu', **changed: Any) -> Enrolment:
     return Enrolment(Token(TOKEN), product, repositories, ('AppStream', 'BaseOS', 'extras'), b'the key\n')._replace(**changed)
 
 
-def registration_changes(root: Root, wish: Wish = NO_WISH, **changed: Any) -> List[Change]:
+def registration_changes(root: Root, wish: Wish = NO_WISH, when: str = WHEN, **changed: Any) -> List[Change]:
     """What registering this root would change."""
     facts = gather(root)
     host = planner.check_host(facts, catalogue(), wish)
-    return planner.registration_changes(facts, catalogue(), settings(), host, outcome(**changed), WHEN, True)
+    return planner.registration_changes(facts, catalogue(), settings(), host, outcome(**changed), when, True)
 
 
 def registered(folder: Path, files: Optional[Dict[str, str]] = None) -> Root:

@@ -15,7 +15,7 @@ import pytest
 from tests.unit.samples import TOKEN, almalinux, gather, plant, registration_changes, snapshot
 from tuxcare_lib import journal, restoration
 from tuxcare_lib.errors import FileSystemError, RecoveryError
-from tuxcare_lib.host import STATE_FOLDER
+from tuxcare_lib.host import BEFORE, REGISTRATION, STATE_FOLDER
 from tuxcare_lib.model import Change, Image, Work
 from tuxcare_lib.rootfs import Root
 
@@ -356,6 +356,26 @@ def test_registering_and_unregistering_leaves_no_trace(tmp_path: Path) -> None:
     found = {path: entry for path, entry in snapshot(tmp_path).items() if not path.startswith('var')}
     assert found == before
     assert root.names(STATE_FOLDER) == []
+
+
+@pytest.mark.parametrize('year', [1970, 2038, 2099, 9999])
+def test_a_clock_that_jumps_by_years_changes_the_date_of_the_record_alone(tmp_path: Path, year: int) -> None:
+    """Registered by one clock, with files of another; killed, recovered, registered by a third, unregistered."""
+    root = almalinux(tmp_path)
+    for name in root.names('/etc/yum.repos.d')[::2]:
+        os.utime(str(tmp_path / 'etc/yum.repos.d' / name), (0, min(year - 1970, 130) * 31556952))
+    before = snapshot(tmp_path)
+    planned, usual = registration_changes(root, when='{}-01-01T00:00:00Z'.format(year)), registration_changes(root)
+    differing = [change.path for change, other in zip(planned, usual) if change.after != other.after]
+    assert [change.path for change in planned] == [change.path for change in usual] and differing == [BEFORE, REGISTRATION]
+    assert dies(60, lambda: journal.apply(root, 'v', planned)) and journal.is_open(root)
+    recover(root)
+    assert {path: entry for path, entry in snapshot(tmp_path).items() if not path.startswith('var')} == before
+    journal.apply(root, 'register', planned)
+    record = gather(root).registration
+    assert record is not None and record.registered_at.startswith(str(year)) and gather(root).damage == ''
+    journal.apply(root, 'unregister', restoration.unregistration_changes(gather(root))[0])
+    assert {path: entry for path, entry in snapshot(tmp_path).items() if not path.startswith('var')} == before
 
 
 # --- damaged --------------------------------------------------------------------------------------------------------
