@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What of the environment steers us, and what does not: docs/security.md has the table of these tests."""
 import resource
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Dict, List, NamedTuple
 
@@ -8,6 +10,7 @@ import pytest
 
 from tests.integration.outcome import is_done, refused, register, untouched
 from tests.integration.test_bad_circumstances import Held, hold  # noqa: F401 (a fixture)
+from tests.sandbox import template
 from tests.sandbox.host import Host
 from tests.sandbox.licences import ESU_KEY
 from tests.sandbox.service import Service
@@ -30,10 +33,26 @@ class Row(NamedTuple):
 
 CERTIFICATES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
 PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
+NOTE = """
+#include <fcntl.h>
+#include <unistd.h>
+__attribute__((constructor)) static void note(void)
+{
+    char name[64];
+    int from = open("/proc/self/comm", O_RDONLY), to = open("%s", O_WRONLY | O_CREAT | O_APPEND, 0666);
+    ssize_t length = read(from, name, sizeof name);
+    if (length > 0 && write(to, name, length) < 0)
+        _exit(1);
+    close(from);
+    close(to);
+}
+"""
 ROWS = {
     "network": Row({"SSLKEYLOGFILE": "{}/none", **dict.fromkeys(CERTIFICATES, "{}/none"), **dict.fromkeys(PROXIES, NOWHERE)}),
     "programs": Row({"PATH": "{}:/usr/sbin:/usr/bin:/sbin:/bin", "GNUPGHOME": "{}", "TMPDIR": "{}", "OPENSSL_CONF": "{}/none",
-                     "PYTHONSTARTUP": "{}/gpg"}),
+                     "PYTHONSTARTUP": "{}/gpg", "BASH_ENV": "{}/gpg", "ENV": "{}/gpg"}),
+    "home": Row({"HOME": "{}"}),
+    "libraries": Row({"LD_LIBRARY_PATH": "{}/lib"}),
     "Turkish": Row({"LC_ALL": "tr_TR.UTF-8", "LANG": "tr_TR.UTF-8", "LANGUAGE": "tr"}),
     "ASCII": Row({"LC_ALL": "POSIX", "LANG": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}),
     "umask 0": Row({}, "umask 000"),
@@ -49,7 +68,11 @@ def test_a_registration_is_the_same(host: Host, service: Service, tmp_path: Path
     folder.mkdir()
     (folder / "gpg").write_text("#!/bin/sh\ntouch %s/ran\n" % tmp_path)
     (folder / "gpg").chmod(0o755)
-    (host.root / "root/.netrc").write_text("default login site password secret\n")
+    (folder / "lib").mkdir()
+    (folder / "lib/libreadline.so.8").write_text("no library: of the programs that run here, gpg alone would take it\n")
+    shutil.copy(str(host.root / "root/.rpmmacros"), str(folder))  # rpm's own settings are where HOME says
+    for home in (folder, host.root / "root"):
+        (home / ".netrc").write_text("default login site password secret\n")
     time = folder.stat().st_mtime_ns
     env = {name: value.replace("{}", str(folder)) for name, value in row.env.items()}
     is_done(host.dnf("tuxcare", "register", env={"TUXCARE_LICENSE_KEY": ESU_KEY, **env}, first=row.first))
@@ -60,6 +83,27 @@ def test_a_registration_is_the_same(host: Host, service: Service, tmp_path: Path
     is_done(host.dnf("-y", "tuxcare", "unregister", env=env, first=row.first))
     (host.root / "root/.netrc").unlink()
     assert {path for path, entry in host.snapshot().items() if entry != before.get(path)} <= {"root", "var", "var/lib"}
+
+
+def test_a_library_of_the_environment_is_in_dnf_alone(host: Host, service: Service, tmp_path: Path) -> None:
+    if shutil.which("gcc") is None:
+        pytest.skip("gcc is missing")
+    (tmp_path / "note.c").write_text(NOTE % (tmp_path / "loaded"))
+    library = str(tmp_path / "note.so")
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", library, str(tmp_path / "note.c")], check=True)
+    others = template.outside_env(host.root).get("LD_PRELOAD", "")
+    env = {"TUXCARE_LICENSE_KEY": ESU_KEY, "LD_PRELOAD": (others + ":" + library).lstrip(":")}
+    is_done(host.dnf("tuxcare", "register", env=env))
+    loaded = (tmp_path / "loaded").read_text().split()
+    assert loaded and not {name for name in loaded if name.startswith("gpg")}, loaded
+
+
+def test_an_exception_from_the_proxy_is_none_of_ours(host: Host, service: Service) -> None:
+    with (host.root / "etc/dnf/dnf.conf").open("a") as conf:
+        conf.write("proxy=%s\n" % NOWHERE)
+    with untouched(host, service):
+        refused(host.dnf("tuxcare", "register", env={"TUXCARE_LICENSE_KEY": ESU_KEY, "NO_PROXY": "*", "no_proxy": "*"}), "proxy")
+    assert service.requests == []
 
 
 def test_a_bundle_of_the_environment_makes_no_server_trusted(host: Host, service: Service) -> None:
