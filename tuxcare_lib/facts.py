@@ -41,7 +41,8 @@ def gather(root: Root, architecture: Optional[str] = None) -> Facts:
         architecture=architecture or platform.machine(), host_name=_host_name(root),
         repository_files=files, problems=problems, images=images, registration=record.registration, kept=record.kept,
         has_state_folder=root.kind(STATE_FOLDER) != '', damage=record.damage, survivor=record.survivor,
-        machine=machine(root), is_on_aws=_is_on_aws(root), free_names=_free_names(root, files))
+        machine=machine(root), is_on_aws=_is_on_aws(root), free_names=_free_names(root, files),
+        links={path: root.resolve(path) for path in OWN_FILES if images[path] is not None and root.is_link(path)})
 
 
 class _Record(NamedTuple):

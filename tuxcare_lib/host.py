@@ -76,6 +76,7 @@ class Facts(NamedTuple):
     `damage` tells what is wrong with our own record on a host that bears our signs; empty where nothing is. `registration`
     is None then, and `survivor` the one that could still be read, if any. `machine` is the machine-id, hashed; empty where there
     is none. `is_on_aws`: the machine says that it is an instance of EC2. `free_names`: where an edited file would be kept beside.
+    `links`: symbolic links to files in the places of our own, and what they lead to.
     """
 
     root: str
@@ -96,6 +97,7 @@ class Facts(NamedTuple):
     machine: str = ''
     is_on_aws: bool = False
     free_names: Mapping[str, str] = {}
+    links: Mapping[str, str] = {}
 
     @property
     def is_sealed(self) -> bool:

@@ -205,6 +205,10 @@ def _put_back(root: Root, entry: '_File', say: Callable[[str], None]) -> None:
     if entry.path.endswith('.repo') and now is None and entry.after:
         say('{} was removed since; it stays so.'.format(entry.path))
         return
+    if now is not None and target is None and _is_edited(entry, now) and root.is_link(entry.path):
+        root.clear(entry.path)
+        say('{} had become a symbolic link, which is removed; what it led to stays.'.format(entry.path))
+        return
     if now is not None and _is_edited(entry, now):
         say(_keep(root, entry.path, now))
     put(root, entry.path, target)

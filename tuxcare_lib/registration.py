@@ -60,6 +60,15 @@ def parse(data: bytes, backup: Optional[bytes] = None) -> Registration:
     return found
 
 
+def is_record(path: str, data: bytes) -> bool:
+    """Whether these bytes are one of our two records, and a whole one."""
+    try:
+        parse_backup(data) if path == BEFORE else parse(data)
+    except StateError:
+        return False
+    return True
+
+
 def _check_schema(document: Dict[str, Any], path: str) -> None:
     schema = document['schema']
     if schema != SCHEMA or isinstance(schema, bool):

@@ -6,17 +6,19 @@ and what of a registration is missing or damaged. Pure.
 from typing import List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from tuxcare_lib import host as places
-from tuxcare_lib import images, inifile, messages, planner, policy, repofile
+from tuxcare_lib import images, inifile, messages, planner, policy, registration, repofile
 from tuxcare_lib.catalogue import Catalogue
 from tuxcare_lib.errors import ConflictError, StateError
 from tuxcare_lib.host import Facts, Kept, Registration
 from tuxcare_lib.inifile import Document
-from tuxcare_lib.model import Change, Image, Release
+from tuxcare_lib.model import Change, Image, Release, Token
 from tuxcare_lib.pin import impossible, marker_line, pinned_release
 from tuxcare_lib.settings import Settings
 
 _STILL_LIVE = ('{}: [{}] still has an address of the vendor\'s, which opens nothing without the registration; '
                'correct it, or remove the section.')
+_LINK_ALONE = '{}: the symbolic link is removed; what it led to, {}, was not written by dnf tuxcare and stays.'
+_LINK_WITH_TARGET = '{}: the symbolic link is removed, and so is {}, which it led to.'
 
 
 class _Back(NamedTuple):
@@ -64,12 +66,44 @@ def _brought_back(facts: Facts, entries: Sequence[Kept], side: str, notes: List[
             continue
         now = current.get(kept.path)
         back = _back(kept, now, side)
+        if back.image is None and kept.path in facts.links:
+            is_alone = kept.path in links_alone(facts)
+            notes.append((_LINK_ALONE if is_alone else _LINK_WITH_TARGET).format(kept.path, facts.links[kept.path]))
+            if is_alone:
+                continue
         if back.is_lossy:
             changes.append(planner.kept_beside(facts, kept.path, now, notes))
         if back.image != now:
             changes.append(Change(kept.path, now, back.image, kept.secret))
         notes += back.notes
     return changes
+
+
+def links_alone(facts: Facts) -> List[str]:
+    """Links in the places of files of ours that are to go, to what we have not written: the link goes, its target stays."""
+    before = {kept.path: kept for kept in facts.kept}
+    before.setdefault(places.SIGNING_KEY, Kept(places.SIGNING_KEY, facts.images[places.SIGNING_KEY], None, False))  # it stays
+    gone = [before.get(path, Kept(path, None, None, False)) for path in facts.links]
+    return [kept.path for kept in gone if kept.before is None and not _is_as_written(facts, kept)]
+
+
+def _is_as_written(facts: Facts, kept: Kept) -> bool:
+    """Whether a file of ours holds exactly what we write there; of a token and of our records, whether it is one.
+
+    tuxcare.repo is ours with edits in it, too: such a one is kept beside.
+    """
+    now = facts.images[kept.path]
+    assert now is not None
+    if kept.path == places.TUXCARE_REPO:
+        return repofile.is_own_file(_document(now))
+    if kept.path == places.TOKEN:
+        return bool(Token.PATTERN.match(facts.variable(places.TOKEN)) and now.data.count(b'\n') <= 1)
+    if kept.path in (places.BEFORE, places.REGISTRATION):
+        return registration.is_record(kept.path, now.data)
+    if kept.path == places.MARKER:
+        return not planner.is_edited_marker(now)
+    pins = [facts.registration.pin] if facts.registration and kept.path == places.RELEASEVER else []
+    return now.data in [kept.after.data if kept.after else None] + ['{}\n'.format(pin).encode('ascii') for pin in pins]
 
 
 def _left_alone(kept: Kept, trouble: str, side: str) -> str:

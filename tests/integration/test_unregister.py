@@ -85,6 +85,18 @@ def test_something_else_in_the_place_of_a_file(host: Host, service: Service, wha
     assert before.changes(state(host)).keys() == {BASEOS}
 
 
+@pytest.mark.parametrize("name", ["etc/yum.repos.d/tuxcare.repo", "etc/dnf/vars/tuxcare_token"])
+def test_a_link_in_the_place_of_our_own_file_goes_alone(host: Host, name: str) -> None:
+    before = state(host)
+    register(host)
+    path, mine = host.root / name, host.root / "etc/yum.repos.d/mine.repo"
+    mine.write_text("[mine]\nname=Mine\nbaseurl=https://mine.example.com\nenabled=0\n")
+    path.unlink()
+    path.symlink_to("/etc/yum.repos.d/mine.repo")
+    assert "/{}: the symbolic link is removed".format(name) in unregister(host, "--local")
+    assert not path.is_symlink() and before.changes(state(host)).keys() == {"etc/yum.repos.d/mine.repo"}
+
+
 def test_a_renamed_file_loses_our_lines(host: Host) -> None:
     before = (host.root / BASEOS).read_bytes()
     register(host)

@@ -40,6 +40,17 @@ def test_an_edit_since_is_kept_beside(top: Path, path: str) -> None:
     assert (root.read(path), root.read(path + '.rpmsave'), root.read(path + '.rpmsave.2')) == (before, b'precious', b'mine\n')
 
 
+def test_what_a_link_that_took_our_place_leads_to_stays(top: Path) -> None:
+    root = cut_off(top)
+    made = top / 'etc/dnf/vars/t'
+    made.unlink()
+    plant(top, {'/etc/precious': 'mine\n', '/etc/dnf/vars/t': '->/etc/precious'})
+    said: List[str] = []
+    journal.undo(root, said.append)
+    assert said == ['/etc/dnf/vars/t had become a symbolic link, which is removed; what it led to stays.']
+    assert root.read('/etc/precious') == b'mine\n' and not root.is_link('/etc/dnf/vars/t')
+
+
 def test_nothing_is_said_of_a_file_that_was_not_made_yet(top: Path) -> None:
     root = Root(str(top))
     journal.begin(root, 'v', [Change(path, None, Image(b'new\n', 0o644)) for path in ('/etc/yum.repos.d/b.repo', '/etc/b')])

@@ -8,7 +8,7 @@ from typing import Callable, List, Tuple
 import pytest
 
 from tests.unit.samples import (
-    BASEOS, REPOS, almalinux, catalogue, edited, gather, registered, registration_changes, release, settings)
+    BASEOS, REPOS, almalinux, catalogue, edited, gather, plant, registered, registration_changes, release, settings)
 from tuxcare_lib import host, journal, planner, restoration
 from tuxcare_lib.errors import ConflictError
 from tuxcare_lib.model import Change
@@ -112,6 +112,25 @@ def test_a_name_that_is_taken_is_left_alone(tmp_path: Path) -> None:
     assert root.read(host.MARKER + '.rpmsave.3') == mine
     assert root.names(host.MARKER + '.rpmsave') == [] and root.read(host.MARKER + '.rpmsave.1') == b'precious\n'
     assert os.readlink(str(place / 'tuxcare-release.rpmsave.2')) == 'nowhere' and not (place / 'nowhere').exists()
+
+
+@pytest.mark.parametrize('path', OWN + [host.RELEASEVER, host.TOKEN, host.BEFORE])
+def test_what_a_link_in_our_place_leads_to_stays(tmp_path: Path, path: str) -> None:
+    root = registered(tmp_path)
+    root.remove(path)
+    plant(tmp_path, {'/etc/precious': OWN_BEFORE, path: '->/etc/precious'})
+    said = unregister(root)
+    assert restoration._LINK_ALONE.format(path, '/etc/precious') in said
+    assert root.read('/etc/precious') == OWN_BEFORE.encode('ascii') and root.kind(path + '.rpmsave') == ''
+
+
+@pytest.mark.parametrize('path', OWN + [host.RELEASEVER, host.TOKEN, host.BEFORE, host.REGISTRATION])
+def test_what_we_wrote_goes_from_behind_a_link(tmp_path: Path, path: str) -> None:
+    root = registered(tmp_path)
+    (tmp_path / path.lstrip('/')).rename(tmp_path / 'etc/ours')
+    plant(tmp_path, {path: '->/etc/ours'})
+    assert unregister(root) == restoration._LINK_WITH_TARGET.format(path, '/etc/ours')
+    assert root.kind('/etc/ours') == ''
 
 
 # --- renamed, copied --------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from tuxcare_lib import boot, enrolment, executor, facts as gathering, fips, jou
 from tuxcare_lib.commands import Context, distrust, exclusive, intact, no_copy, remove_own_folder, seal, side
 from tuxcare_lib.errors import DeclinedError, FileSystemError, ServiceError, UsageError
 from tuxcare_lib.host import TOKEN, Facts
-from tuxcare_lib.model import Change, Plan, Report, Token
+from tuxcare_lib.model import Plan, Report, Token
 from tuxcare_lib.report import plan_report
 
 _LOCAL = '`dnf tuxcare unregister --local` cleans this host without the service.'
@@ -69,22 +69,22 @@ def _unregister(context: Context, told: List[str], verb: str) -> Report:
     # The seat goes last: files that cannot be changed leave it taken, and a service that refuses leaves the files.
     journal.apply(context.root, verb, changes, finish, forward=True)
     remove_own_folder(context, record)
-    _remove_links(context, changes)
+    links = restoration.links_alone(facts)
+    _remove_links(context, [change.path for change in changes if change.after is None] + links)
     seat = messages.SEAT_TAKEN if local else messages.SEAT_RETURNED
     if local and facts.is_a_copy and record is not None:
         seat = messages.SEAT_OF_ORIGINAL.format(record.host_name)
     drift = messages.DRIFT.format(record.pin if record else 'its minor release')
     return Report((messages.DEREGISTERED, seat, drift) + tuple(notes), {
         'command': 'unregister', 'exit_status': 0, 'changed': True, 'registered': False, 'seat_returned': not local,
-        'files': sorted(change.path for change in changes), 'notes': notes})
+        'files': sorted([change.path for change in changes] + links), 'notes': notes})
 
 
-def _remove_links(context: Context, changes: List[Change]) -> None:
-    """A link to a file of ours that is gone now: dnf would warn of it at every command."""
+def _remove_links(context: Context, paths: List[str]) -> None:
+    """A link in the place of a file of ours that is gone now, of which dnf would warn at every command; or to no file of ours."""
     with contextlib.suppress(FileSystemError):
-        for change in changes:
-            if change.after is None:
-                context.root.clear(change.path)
+        for path in paths:
+            context.root.clear(path)
 
 
 def _give_back(context: Context, facts: Facts) -> None:
