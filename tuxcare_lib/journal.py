@@ -20,6 +20,7 @@ The folder is 0700 and its files 0600, since a before-image may be secret.
 
 import contextlib
 import json
+import os
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
 
 from tuxcare_lib import boot, fips, messages, pin
@@ -33,6 +34,9 @@ _NEW, _OPEN, _DONE = (STATE_FOLDER + '/journal' + end for end in ('.new', '', '.
 _LIST = '/operation.json'
 _SCHEMA = 1
 _NO_WORK = Work()
+# `recover` mends then what is missing of a registration, or says that it takes another one.
+_WITHOUT = ('Put {0} back from a backup, or go on without it. '
+            'Run: mv {0} /root/tuxcare-journal; dnf tuxcare recover').format(_OPEN)
 
 
 def is_open(root: Root) -> bool:
@@ -306,8 +310,18 @@ def opened(root: Root) -> Open:
     try:
         document = _document(root)
         return Open(str(document['verb']), document['forward'] is True, _files(document), _work(document))
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise RecoveryError('The journal cannot be read: {}.'.format(error), 'Put {} back from a backup.'.format(_OPEN))
+    except (FileSystemError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise RecoveryError('The journal cannot be read: {}.'.format(str(error).rstrip('.')), _WITHOUT)
+
+
+def remedy(root: Root) -> str:
+    """What ends the open operation: `recover`, or where its journal cannot be read the way without it. Only root can tell."""
+    try:
+        if os.geteuid() == 0:
+            opened(root)
+    except RecoveryError as error:
+        return error.remedy
+    return messages.RECOVER_HINT
 
 
 def files_are_changed(root: Root, found: Open) -> bool:

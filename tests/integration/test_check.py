@@ -102,6 +102,28 @@ def test_the_remedy_ends_it(host: Host, code: str) -> None:
 
 
 @pytest.mark.registered
+@pytest.mark.parametrize("content", [None, b"{", b"[]"], ids=["none", "torn", "another document"])
+def test_a_journal_that_cannot_be_read(host: Host, content: "bytes | None") -> None:
+    """What each verb names ends it, without a backup."""
+    folder = host.root / "var/lib/tuxcare/journal"
+    folder.mkdir(0o700)
+    if content is not None:
+        (folder / "operation.json").write_bytes(content)
+    remedy = "Run: mv /var/lib/tuxcare/journal /root/tuxcare-journal; dnf tuxcare recover"
+    for verb in ("recover", "unregister --local"):
+        done = host.dnf("-y", "tuxcare", *verb.split())
+        assert done.returncode == 5 and remedy in " ".join(done.stderr.split()), done.stderr
+    assert remedy in is_done(host.dnf("tuxcare", "status"))
+    (told,) = document(host.dnf("tuxcare", "status", "--check", "--json"), status=4)["findings"]
+    assert remedy in told["remedy"] and told["code"] == "journal"
+    assert remedy in host.dnf("-y", "upgrade").stderr
+    (host.root / "root").mkdir(exist_ok=True)
+    folder.rename(host.root / "root/tuxcare-journal")
+    is_done(host.dnf("-y", "tuxcare", "recover"))
+    assert is_done(host.dnf("tuxcare", "status", "--check")) == "Nothing to attend to.\n"
+
+
+@pytest.mark.registered
 @pytest.mark.parametrize("name, evr, word", [("less", "590-4.el9_4", "past 9.2"), ("almalinux-release", "9.4-1.el9", "past 9.2")])
 def test_a_package_that_came_by_rpm_itself(host: Host, universe: Universe, name: str, evr: str, word: str) -> None:
     """What no plugin can stop is found afterwards, and the guard lets its way back through."""

@@ -22,6 +22,7 @@ Damage = Callable[[Host], object]
 
 VARIABLE, TOKEN, MARKER = "etc/dnf/vars/tuxcare_releasever", "etc/dnf/vars/tuxcare_token", "etc/tuxcare-release"
 STATE, BACKUP = "var/lib/tuxcare/registration.json", "var/lib/tuxcare/before.json"
+JOURNAL = "var/lib/tuxcare/journal/operation.json"
 OWN, CONFIGURATION = "etc/yum.repos.d/tuxcare.repo", "etc/dnf/plugins/tuxcare.conf"
 READING = (["list", "--installed", "bash"], ["repoquery", "bash"])
 
@@ -228,6 +229,20 @@ def test_a_damaged_registration(host: Host, damage: Damage, words: List[str]) ->
     reads(host)
     mended(host, line)
     held(host)
+    is_done(host.dnf("tuxcare", "status", "--check"))
+
+
+@pytest.mark.registered
+@pytest.mark.parametrize("damage", [cut(JOURNAL), gone(JOURNAL), folder(JOURNAL)], ids=["torn", "empty", "a folder"])
+def test_an_operation_cut_off_whose_journal_cannot_be_read(host: Host, damage: Damage) -> None:
+    """Files that were half changed by then are named by `status --check`, with their remedy."""
+    all_at_once(cut_off, damage)(host)
+    line = refused(host, "cut off", documented()["an operation cut off whose journal cannot be read"])
+    mended(host, line)
+    held(host)
+    done = host.dnf("tuxcare", "status", "--check")
+    for command in remedies(done.stdout.splitlines()[0]) if done.returncode else []:
+        run(host, command, ESU_KEY)
     is_done(host.dnf("tuxcare", "status", "--check"))
 
 

@@ -26,11 +26,18 @@ class Past(Exception):
     """A package from past the pin. The text is the whole line."""
 
 
+def _way_out(root: str) -> str:
+    from tuxcare_lib import journal
+    from tuxcare_lib.rootfs import Root
+    return journal.remedy(Root(root))
+
+
 class Guard:
     """Holds a registered host on its release, in the hooks of one dnf process. Raises Unsafe when it cannot."""
 
     def __init__(self, root: str, conf: 'Any') -> None:
         host = Host(root)
+        self._root = root
         self._is_cut_off = host.is_cut_off()
         self._is_aloud = True
         self.token = None  # type: Optional[str]
@@ -51,7 +58,7 @@ class Guard:
         except Unsafe as error:
             if self._is_cut_off:  # whatever it is, it is that operation's half
                 logger.debug('tuxcare: %s', error)
-                raise Unsafe('An operation was cut off on this host. Run `dnf tuxcare recover`.')
+                raise Unsafe('An operation was cut off on this host. ' + _way_out(root))
             raise
         self.hold = self._read_hold(host)
         # Our own verbs that leave FIPS mode.
@@ -208,7 +215,7 @@ class Guard:
             logger.warning('tuxcare: without the plugin this host stays registered, and its repository files alone hold it '
                            'on %s. `dnf tuxcare unregister` takes that back first.', self.rules.release)
         if self._is_cut_off and self._is_aloud:  # our own verbs say themselves what was cut off
-            logger.warning('tuxcare: an operation was cut off on this host. Run `dnf tuxcare recover`.')
+            logger.warning('tuxcare: an operation was cut off on this host. %s', _way_out(self._root))
         if self.rules.release in self.policy['closes_esu'].get('{family} {release}'.format(**self.record), ()):
             logger.warning('tuxcare: this host moves from %s to %s; from there it cannot come to ESU any more.',
                            self.record['release'], self.rules.release)

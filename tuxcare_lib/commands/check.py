@@ -26,7 +26,7 @@ def run(context: Context) -> Report:
     """Exit status 0 where all is well, 3 on a host that is not registered, 4 where something was found."""
     facts = gathering.gather(context.root, context.architecture)
     if journal.is_open(context.root):  # whatever else there is, it is that operation's half
-        return _report([Finding('journal', 'An operation was cut off.', messages.RECOVER_HINT)])
+        return _report([Finding('journal', 'An operation was cut off.', journal.remedy(context.root))])
     if facts.is_sealed:
         raise NotRegisteredError(messages.IS_SEALED, messages.SEALED_HINT)
     if not facts.is_registered and not context.root.kind(SEAT):

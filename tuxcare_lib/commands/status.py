@@ -100,7 +100,7 @@ def _next(context: Context, facts: Facts, repositories: List[Repository], mode: 
           held: Optional[Release]) -> List[str]:
     todo = list(context.settings.notes)
     if journal.is_open(context.root):
-        return todo + ['An operation was cut off. ' + messages.RECOVER_HINT]
+        return todo + ['An operation was cut off. ' + journal.remedy(context.root)]
     todo += ['{} {}'.format(finding.text, finding.remedy) for finding in check.seats(context)]
     if facts.registration or facts.damage:
         todo += ['{} {}'.format(finding.text, finding.remedy) for finding in check.refusals(context, facts)]
