@@ -3,7 +3,7 @@
 
 import difflib
 import re
-from typing import Iterable, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from tuxcare_lib import host as places
 from tuxcare_lib import cli, inifile, registration, repofile
@@ -224,6 +224,32 @@ def _renamed(facts: Facts, catalogue: Catalogue, settings: Settings, kept: Tuple
             before = change.before._replace(data=inifile.encode(repofile.reverted(document).render()), mtime_ns=None)
             found.append(Kept(change.path, before, change.before, False))
     return tuple(found)
+
+
+def unedited(facts: Facts, catalogue: Catalogue, settings: Settings) -> Set[str]:
+    """Repository files in which each line of ours is as we would write it, whether the tree is served or not, held or not.
+
+    For where our record is lost; of a file that is ours alone, by whatever name, every line counts.
+    """
+    files = {file.path: file._replace(document=repofile.unheld(file.document)) for file in facts.repository_files
+             if repofile.is_ours(file.document)}
+    community = facts._replace(repository_files=tuple(
+        file._replace(document=repofile.reverted(file.document)) for file in files.values()))
+    lines: Dict[str, Set[str]] = {}
+    for served in (None, ()):
+        for change in switch_changes(community, catalogue, settings, served):
+            assert change.after is not None
+            document = inifile.parse(inifile.decode(change.after.data))
+            lines.setdefault(change.path, set()).update(repofile.added(document))
+    return {path for path, file in files.items() if (
+        _is_own_as_written(file.document, catalogue, settings) if repofile.is_own_file(file.document)
+        else repofile.added(file.document) <= lines.get(path, set()))}
+
+
+def _is_own_as_written(document: Document, catalogue: Catalogue, settings: Settings) -> bool:
+    names = [section.name for section in document.sections]
+    plain = _with_hold(places.TUXCARE_REPO, document, catalogue, settings, None)
+    return inifile.encode(plain) == tuxcare_repo(catalogue, settings, names)
 
 
 def healed(facts: Facts, catalogue: Catalogue, settings: Settings) -> Tuple[Tuple[Kept, ...], List[Change]]:

@@ -29,8 +29,8 @@ class _Back(NamedTuple):
     notes: Tuple[str, ...] = ()
 
 
-def unregistration_changes(facts: Facts, side: str = '') -> Tuple[List[Change], List[str]]:
-    """The way back, three-way: (changes, notes).
+def unregistration_changes(facts: Facts, side: str = '', unedited: Optional[Set[str]] = None) -> Tuple[List[Change], List[str]]:
+    """The way back, three-way: (changes, notes). `unedited` are `planner.unedited`, by which to go where our record is lost.
 
     Where a line of ours was edited, `side` decides over that section: 'ours' brings it back as it was before the host was
     registered, and keeps the edited file beside; 'theirs' keeps it as it is, without our marks. Raises ConflictError where nobody
@@ -39,19 +39,24 @@ def unregistration_changes(facts: Facts, side: str = '') -> Tuple[List[Change], 
     notes: List[str] = []
     known = {kept.path for kept in facts.kept}
     changes = _brought_back(facts, facts.kept[::-1], side, notes)
-    changes += _by_marks(facts, notes) + _own_elsewhere(facts, notes)
+    changes += _by_marks(facts, notes, unedited) + _own_elsewhere(facts, notes, unedited)
     rest = [Kept(path, None, None, path in (places.TOKEN, places.BEFORE)) for path in places.OWN_FILES
             if path not in known and facts.images[path] is not None]
+    lost = {kept.path for kept in rest} & {places.TUXCARE_REPO} if unedited is not None else set()
+    for path in lost.difference(links_alone(facts), unedited or ()):
+        changes.append(planner.kept_beside(facts, path, facts.images[path], notes))
     if facts.registration is None and any(kept.path == places.SIGNING_KEY for kept in rest):
         notes.append('{} and the key in the rpm database stay: it is not known who put them there.'.format(places.SIGNING_KEY))
     return changes + _brought_back(facts, [kept for kept in rest if kept.path != places.SIGNING_KEY], side, notes), notes
 
 
-def reverted_changes(facts: Facts, record: Registration, side: str = '') -> Tuple[List[Change], List[str]]:
+def reverted_changes(facts: Facts, record: Registration, side: str = '',
+                     unedited: Optional[Set[str]] = None) -> Tuple[List[Change], List[str]]:
     """`repos revert` on a registered host: the community's mirrors again, the registration stays and says so. With notes."""
     notes: List[str] = []
     there = {file.path for file in facts.repository_files} - {places.TUXCARE_REPO}
-    changes = _brought_back(facts, [kept for kept in facts.kept if kept.path in there], side, notes) + _by_marks(facts, notes)
+    changes = _brought_back(facts, [kept for kept in facts.kept if kept.path in there], side, notes)
+    changes += _by_marks(facts, notes, unedited)
     return changes + (planner.recorded(facts, record._replace(reverted=True), facts.kept) if changes else []), notes
 
 
@@ -166,7 +171,7 @@ def _document(image: Image) -> Document:
     return inifile.parse(inifile.decode(image.data))
 
 
-def _by_marks(facts: Facts, notes: List[str]) -> List[Change]:
+def _by_marks(facts: Facts, notes: List[str], unedited: Optional[Set[str]]) -> List[Change]:
     """Repository files without a before-image, such as a renamed one: our marked lines are inverted, and it is said.
 
     An option of ours that is not as we have written any is an edit, which would go with it: the file is kept beside.
@@ -178,7 +183,9 @@ def _by_marks(facts: Facts, notes: List[str]) -> List[Change]:
     for file in facts.repository_files:
         if file.path in known or repofile.is_own_file(file.document) or not repofile.is_ours(file.document):
             continue
-        if any(text not in written if written else '\n' in text for text in repofile.added(file.document)):
+        added = repofile.added(file.document)
+        is_lossy = bool(added - written) if written or unedited is not None else any('\n' in text for text in added)
+        if is_lossy and file.path not in (unedited or ()):
             changes.append(planner.kept_beside(facts, file.path, file.image, notes))
         text = repofile.reverted(file.document).render()
         changes.append(Change(file.path, file.image, file.image._replace(data=inifile.encode(text), mtime_ns=None)))
@@ -186,14 +193,14 @@ def _by_marks(facts: Facts, notes: List[str]) -> List[Change]:
     return changes
 
 
-def _own_elsewhere(facts: Facts, notes: List[str]) -> List[Change]:
+def _own_elsewhere(facts: Facts, notes: List[str], unedited: Optional[Set[str]]) -> List[Change]:
     """tuxcare.repo under another name, renamed or copied: it goes as well, and an edited one is kept beside."""
     left = [kept.after.data for kept in facts.kept if kept.path == places.TUXCARE_REPO and kept.after]
     changes = []
     for file in facts.repository_files:
         if file.path != places.TUXCARE_REPO and repofile.is_own_file(file.document):
             notes.append('{}: this is {} under another name; it is removed.'.format(file.path, places.TUXCARE_REPO))
-            if file.image.data not in left:
+            if file.image.data not in left and file.path not in (unedited or ()):
                 changes.append(planner.kept_beside(facts, file.path, file.image, notes))
             changes.append(Change(file.path, file.image, None))
     return changes
@@ -256,7 +263,7 @@ def mended(facts: Facts, catalogue: Catalogue, settings: Settings) -> Tuple[List
     changes += _own_repositories(facts, catalogue, settings, record, notes)
     if facts.images[places.SIGNING_KEY] is None:
         changes += [Change(places.SIGNING_KEY, None, entry.after) for entry in facts.kept if entry.path == places.SIGNING_KEY]
-    kept = facts.kept if facts.registration or facts.kept else _reconstructed(facts)
+    kept = facts.kept if facts.registration or facts.kept else _reconstructed(facts, catalogue, settings, record)
     changes = [change for change in changes if change.before != change.after]
     notes += [messages.DROPPED.format(change.path) for change in changes if change.path == places.RELEASEVER and change.before]
     return changes + planner.recorded(facts, record, kept), notes
@@ -299,12 +306,19 @@ def _own_repositories(facts: Facts, catalogue: Catalogue, settings: Settings, re
     return saved + [planner.file_change(facts, places.TUXCARE_REPO, text)]
 
 
-def _reconstructed(facts: Facts) -> Tuple[Kept, ...]:
-    """The before-images where they are lost: our marked lines inverted; files that are ours alone had not been there."""
+def _reconstructed(facts: Facts, catalogue: Catalogue, settings: Settings, record: Registration) -> Tuple[Kept, ...]:
+    """The before-images where they are lost: our marked lines inverted; files that are ours alone had not been there.
+
+    A file in which a line of ours is not as we would write it is left out, and so stays one that was edited.
+    """
+    unedited = planner.unedited(facts, catalogue, settings)
     found = [Kept(path, None, facts.images[path], path == places.TOKEN)
              for path in (places.TUXCARE_REPO, places.RELEASEVER, places.TOKEN, places.MARKER) if facts.images[path] is not None]
+    if places.TUXCARE_REPO not in unedited:
+        ours = Image(planner.tuxcare_repo(catalogue, settings, record.repositories), 0o644)
+        found = [entry._replace(after=ours) if entry.path == places.TUXCARE_REPO else entry for entry in found]
     for file in facts.repository_files:
-        if repofile.is_ours(file.document) and file.path != places.TUXCARE_REPO:
+        if file.path in unedited and file.path != places.TUXCARE_REPO:
             text = repofile.reverted(file.document).render()
             found.append(Kept(file.path, file.image._replace(data=inifile.encode(text), mtime_ns=None), file.image, False))
     return tuple(found)

@@ -2,6 +2,7 @@
 """`dnf tuxcare unregister`: every file is back byte for byte, and what an administrator edited since stays."""
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Callable, Dict
@@ -83,6 +84,20 @@ def test_something_else_in_the_place_of_a_file(host: Host, service: Service, wha
     path.rmdir() if what == "a folder" else path.unlink()
     kept.rename(path)
     assert before.changes(state(host)).keys() == {BASEOS}
+
+
+def test_where_the_record_was_lost_what_was_edited_is_kept_beside(host: Host) -> None:
+    before = state(host)
+    register(host)
+    shutil.rmtree(str(host.root / "var/lib/tuxcare"))
+    (host.root / "var/lib/tuxcare").mkdir()
+    path = host.root / "etc/yum.repos.d/tuxcare.repo"
+    mine = path.read_text() + "\n[mine]\nname=Mine\nbaseurl=https://mine.example.com\nenabled=0\n"
+    path.write_text(mine)
+    kept = "etc/yum.repos.d/tuxcare.repo.rpmsave"
+    assert "/" + kept in unregister(host, "--local") and (host.root / kept).read_text() == mine
+    found = {name for name in before.changes(state(host)) if name.startswith("etc/yum.repos.d")}
+    assert found == {kept}
 
 
 @pytest.mark.parametrize("name", ["etc/yum.repos.d/tuxcare.repo", "etc/dnf/vars/tuxcare_token"])

@@ -134,6 +134,15 @@ def test_what_is_held_is_no_conflict_when_the_host_unregisters(tmp_path: Path) -
     assert {path: root.read(path) for path in before} == before and notes == []
 
 
+def test_what_is_held_is_no_edit_where_the_record_was_lost(tmp_path: Path) -> None:
+    root = registered(tmp_path)
+    stamped = planner.unedited(gather(root), catalogue(), settings())
+    apply(root, True)
+    root.remove_tree(host.STATE_FOLDER)
+    assert host.TUXCARE_REPO in stamped and BASEOS in stamped
+    assert planner.unedited(gather(root), catalogue(), settings()) == stamped
+
+
 @pytest.mark.parametrize('image, arguments, steps', [
     ('/boot/vmlinuz-6.12.0-55.el10_0.tuxcare.1.x86_64', 'fips=1', ['--args=fips=1']),
     ('/boot/vmlinuz-6.12.0-55.el10_0.tuxcare.1.x86_64', 'fips=1 boot=UUID=1-2', ['--args=fips=1 boot=UUID=1-2']),

@@ -186,6 +186,54 @@ def test_without_a_record_a_line_that_goes_on_with_ours_is_kept_beside(tmp_path:
     assert [name for name in root.names(REPOS) if 'rpmsave' in name] == ['almalinux-baseos.repo.rpmsave']
 
 
+def _lose_all(root: Root) -> None:
+    root.remove_tree(host.STATE_FOLDER)
+
+
+def _lose_before_images(root: Root) -> None:
+    root.remove(host.BEFORE)
+    done(root, restoration.mended(gather(root), catalogue(), settings()))
+
+
+def unregister_by_catalogue(root: Root) -> str:
+    facts = gather(root)
+    return done(root, restoration.unregistration_changes(facts, '', planner.unedited(facts, catalogue(), settings())))
+
+
+LOSSES = pytest.mark.parametrize('lose', [_lose_all, _lose_before_images], ids=['all', 'before-images'])
+
+
+@LOSSES
+@pytest.mark.parametrize('path, old, new', [
+    (BASEOS, ADDRESS, MIRROR), (host.TUXCARE_REPO, 'gpgcheck=1', 'gpgcheck=1\nexclude=kernel*'),
+    (host.TUXCARE_REPO, '[', OWN_BEFORE + '[')], ids=['line', 'option', 'section'])
+def test_where_the_record_was_lost_an_edit_of_ours_is_kept_beside(
+    tmp_path: Path, lose: Callable[[Root], None], path: str, old: str, new: str
+) -> None:
+    root = registered(tmp_path)
+    edited(tmp_path, path, old, new)
+    mine = root.read(path)
+    lose(root)
+    assert '{0} had been edited; the edited file is kept as {0}.rpmsave.'.format(path) in unregister_by_catalogue(root)
+    assert root.read(path + '.rpmsave') == mine and b'tuxcare' not in (root.read(path) or b'')
+    assert [name for name in root.names(REPOS) if 'rpmsave' in name] == [path[len(REPOS):] + '.rpmsave']
+
+
+@LOSSES
+@pytest.mark.parametrize('trees', [('AppStream', 'BaseOS', 'extras'), ('BaseOS',), ()], ids=['all', 'one', 'none'])
+def test_where_the_record_was_lost_what_nobody_edited_is_not_kept(
+    tmp_path: Path, lose: Callable[[Root], None], trees: Tuple[str, ...]
+) -> None:
+    root = almalinux(tmp_path)
+    before = {name: root.read(REPOS + name) for name in root.names(REPOS)}
+    journal.apply(root, 'register', registration_changes(root, trees=trees))
+    append(tmp_path, BASEOS)
+    lose(root)
+    unregister_by_catalogue(root)
+    before[BASEOS[len(REPOS):]] = (before[BASEOS[len(REPOS):]] or b'') + b'# mine\n'
+    assert {name: root.read(REPOS + name) for name in root.names(REPOS)} == before
+
+
 # --- decided ----------------------------------------------------------------------------------------------------------
 
 

@@ -55,7 +55,8 @@ def _changes(context: Context, facts: Facts, word: str) -> Tuple[List[Change], L
     assert facts.registration is not None
     planner.check_readable(facts)
     if word == 'revert':
-        return restoration.reverted_changes(facts, facts.registration, side(context))
+        return restoration.reverted_changes(facts, facts.registration, side(context),
+                                            planner.unedited(facts, context.catalogue, context.settings))
     switched = planner.switched_again(facts, context.catalogue, context.settings, facts.registration)
     changes, notes = restoration.ours_again(facts, side(context), {change.path for change in switched})
     return changes + switched, notes

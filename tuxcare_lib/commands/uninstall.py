@@ -8,8 +8,8 @@ another kernel becomes the default, FIPS mode is left, and after a reboot the sa
 from functools import cmp_to_key
 from typing import Any, Callable, Dict, List, NamedTuple, Sequence, Tuple
 
-from tuxcare_lib import boot, facts as gathering, fips, messages, planner, repofile, restoration, rpmdb, sealing
-from tuxcare_lib.commands import UNINSTALL, Context, intact, side, unregister
+from tuxcare_lib import boot, facts as gathering, fips, messages, planner, repofile, rpmdb, sealing
+from tuxcare_lib.commands import UNINSTALL, Context, intact, unregister
 from tuxcare_lib.errors import CommandError, RecoveryError, ServiceError, TuxcareError, UsageError
 from tuxcare_lib.host import FIPS_STATE, Facts
 from tuxcare_lib.model import Boot, Change, Plan, Report, Work
@@ -65,7 +65,7 @@ def prepare(context: Context) -> Prepared:
     if not context.options.flag('local'):
         intact(facts)
     if facts.is_registered:
-        restoration.unregistration_changes(facts, side(context))  # a conflict is told before anything is changed
+        unregister.taken_back(context, facts)  # a conflict is told before anything is changed
     return found(context, facts, lambda package: True)
 
 
@@ -181,7 +181,7 @@ def dry_run(context: Context, prepared: Prepared, transaction: Sequence[str]) ->
     if prepared.is_first_stage:
         notes = (_again(context),)
     elif prepared.facts.is_registered:
-        undone, notes_of_files = restoration.unregistration_changes(prepared.facts, side(context))
+        undone, notes_of_files = unregister.taken_back(context, prepared.facts)
         files, notes = files + undone, tuple(notes_of_files)
         requests = () if context.options.flag('local') else ('POST ' + context.settings.unregister_url,)
     elif prepared.facts.has_seal:

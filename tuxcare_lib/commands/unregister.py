@@ -2,13 +2,13 @@
 """`dnf tuxcare unregister`: the seat given back, then every file as it was before. Packages stay."""
 
 import contextlib
-from typing import List
+from typing import List, Tuple
 
-from tuxcare_lib import boot, enrolment, executor, facts as gathering, fips, journal, messages, restoration
+from tuxcare_lib import boot, enrolment, executor, facts as gathering, fips, journal, messages, planner, restoration
 from tuxcare_lib.commands import Context, distrust, exclusive, intact, no_copy, remove_own_folder, seal, side
 from tuxcare_lib.errors import DeclinedError, FileSystemError, ServiceError, UsageError
 from tuxcare_lib.host import TOKEN, Facts
-from tuxcare_lib.model import Plan, Report, Token
+from tuxcare_lib.model import Change, Plan, Report, Token
 from tuxcare_lib.report import plan_report
 
 _LOCAL = '`dnf tuxcare unregister --local` cleans this host without the service.'
@@ -27,7 +27,7 @@ def run(context: Context) -> Report:
         intact(facts)
     if context.options.flag('dry_run'):
         return _dry_run(context, facts)
-    restoration.unregistration_changes(facts, side(context))  # a conflict is told before anybody is asked
+    taken_back(context, facts)  # a conflict is told before anybody is asked
     no_copy(context, facts)
     loose = fips.will_be_on(boot.read(context.root))
     pin = facts.registration.pin if facts.registration else 'its minor release'
@@ -42,12 +42,17 @@ def carry_out(context: Context, told: List[str], verb: str = 'dnf tuxcare unregi
         return _unregister(context, told, verb)
 
 
+def taken_back(context: Context, facts: Facts) -> Tuple[List[Change], List[str]]:
+    """The files as before: (changes, notes). Raises ConflictError where a line of ours was edited and nobody has decided."""
+    return restoration.unregistration_changes(facts, side(context), planner.unedited(facts, context.catalogue, context.settings))
+
+
 def _done_already() -> Report:
     return Report((messages.NOT_REGISTERED,), {'command': 'unregister', 'exit_status': 0, 'changed': False, 'registered': False})
 
 
 def _dry_run(context: Context, facts: Facts) -> Report:
-    changes, notes = restoration.unregistration_changes(facts, side(context))
+    changes, notes = taken_back(context, facts)
     requests = () if context.options.flag('local') else ('POST ' + context.settings.unregister_url,)
     return plan_report('unregister', Plan(requests, tuple(changes), notes=tuple(notes)))
 
@@ -56,7 +61,7 @@ def _unregister(context: Context, told: List[str], verb: str) -> Report:
     facts = gathering.gather(context.root, context.architecture)
     if not facts.is_registered:  # another command was faster
         return _done_already()
-    changes, notes = restoration.unregistration_changes(facts, side(context))
+    changes, notes = taken_back(context, facts)
     notes = told + notes
     record = facts.registration
     local = context.options.flag('local')
