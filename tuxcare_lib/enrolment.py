@@ -42,7 +42,10 @@ Seen = Dict[str, int]
 
 
 class Enquiry(NamedTuple):
-    """Who registers, and for what. `asked` is the product that the user named, `hinted` the one of the key's prefix."""
+    """Who registers, and for what. `asked` is the product that the user named, `hinted` the one of the key's prefix.
+
+    `held` is the token that the host has already: a service that answers with it again has given no new seat.
+    """
 
     settings: Settings
     family: Family
@@ -54,6 +57,7 @@ class Enquiry(NamedTuple):
     hinted: Optional[str]
     repositories: Tuple[RepositoryEntry, ...]
     trees: Tuple[str, ...]
+    held: Optional[Token] = None
 
 
 class Enrolment(NamedTuple):
@@ -69,13 +73,14 @@ class Enrolment(NamedTuple):
 def enrol(enquiry: Enquiry, credential: Credential) -> Dialogue:
     """Register and prove the token. Returns an Enrolment; raises ServiceError and its kin.
 
-    Whatever ends it after the token came, Ctrl-C and our own faults too, the seat is given back first.
+    Whatever ends it after a new token came, Ctrl-C and our own faults too, the seat is given back first.
     """
     token = yield from _register(enquiry, credential)
     failure: Optional[TuxcareError] = None
-    settled = False
+    settled = token == enquiry.held
     try:
-        yield Received(token)
+        if not settled:
+            yield Received(token)
         proved = yield from _prove(enquiry, token)
         settled = True
     except TuxcareError as error:

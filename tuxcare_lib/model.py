@@ -58,6 +58,12 @@ class Token:
     def __init__(self, secret: str) -> None:
         self.secret = secret
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Token) and self.secret == other.secret
+
+    def __hash__(self) -> int:
+        return hash(self.secret)
+
     def __repr__(self) -> str:
         return 'Token(hidden)'
 

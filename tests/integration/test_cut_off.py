@@ -4,12 +4,12 @@ import os
 import signal
 import stat
 from contextlib import contextmanager
-from typing import Iterator, Optional
+from typing import Any, Iterator, Optional
 
 import pytest
 
 from tests.integration.outcome import add_settings, document, is_done, refused, register
-from tests.sandbox.faults import CutBefore, Fault, Hold, Status
+from tests.sandbox.faults import CutBefore, Fault, Hold, Json, Status
 from tests.sandbox.host import Host
 from tests.sandbox.licences import ESU_KEY, PLAIN_ESU_KEY
 from tests.sandbox.service import Service
@@ -142,6 +142,22 @@ def test_the_next_registration_asks_under_the_same_name(host: Host, service: Ser
     service.clear_requests()
     is_done(host.dnf("-y", "tuxcare", "unregister"))
     assert service.requests[-1].json()["host_name"] == names[-1]
+
+
+@pytest.mark.parametrize("answer", [Status(429), Json({"error": "key-limit-reached"}, 400)], ids=["busy", "all seats taken"])
+def test_a_refusal_says_nothing_of_the_registration_before_it(host: Host, service: Service, answer: Any) -> None:
+    """That one may have a seat all the same, so its name is kept; and with it what was made for it."""
+    add_settings(host, "retries = 0")
+    service.order(Fault(CutBefore(), path=REGISTER, times=1))
+    refused(host.dnf("tuxcare", "register", env={"TUXCARE_LICENSE_KEY": ESU_KEY}), "seat may be taken")
+    asked = service.requests[-1].json()["host_name"]
+    service.order(Fault(answer, path=REGISTER, times=1))
+    assert host.dnf("tuxcare", "register", env={"TUXCARE_LICENSE_KEY": ESU_KEY}).returncode == 1
+    (host.root / "etc/hostname").write_text("renamed.example.com\n")
+    is_done(host.dnf("tuxcare", "register", env={"TUXCARE_LICENSE_KEY": ESU_KEY}))
+    assert {seat.host_name for seat in service.licences.seats() if seat.key == ESU_KEY} == {asked}
+    is_done(host.dnf("-y", "tuxcare", "unregister"))
+    assert not (host.root / "var/lib/tuxcare").exists()
 
 
 def test_recover_without_the_service(host: Host, service: Service) -> None:

@@ -10,7 +10,7 @@ from tests.integration.outcome import (
     add_settings, document, is_done, own_lines, places_of, refused, register, sections, trusted_keys, untouched,
 )  # fmt: skip
 from tests.integration.terminal import typed
-from tests.sandbox.faults import Body, Fault, Status
+from tests.sandbox.faults import Body, Fault, Json, Status
 from tests.sandbox.host import Host
 from tests.sandbox.licences import ESSENTIAL_KEY, ESU_KEY, PLAIN_ESSENTIAL_KEY, PLAIN_ESU_KEY, UNKNOWN_KEY, Key
 from tests.sandbox.service import Record, Service
@@ -258,6 +258,23 @@ def test_replace_with_a_bad_key_keeps_the_old_seat(host: Host, service: Service,
     register(host)
     with untouched(host, service):
         refused(host.dnf("tuxcare", "register", "--replace", env={"TUXCARE_LICENSE_KEY": key}))
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["proved", "not proved"])
+def test_replace_with_the_token_that_the_host_has_keeps_its_seat(host: Host, service: Service, fails: bool) -> None:
+    """A service that knows key and name may answer so: that seat is the host's, whatever comes of it."""
+    register(host)
+    token = token_of(host)
+    service.order(Fault(Json({"token": token}), path=REGISTER))
+    if fails:
+        service.order(Fault(Status(500), path="*/esu/*"))
+    done = host.dnf("tuxcare", "register", "--replace", env={"TUXCARE_LICENSE_KEY": ESU_KEY})
+    assert done.returncode == int(fails) and "given back" not in done.stderr and "may be taken" not in done.stderr
+    assert ("the token that this host had already" in done.stderr) != fails
+    service.cancel_faults()
+    assert token_of(host) == token and list(service.seats[ESU_KEY].values()) == [token]
+    assert not (host.root / "var/lib/tuxcare/seat.json").exists()
+    is_done(host.dnf("makecache", "--refresh"))
 
 
 def test_replace_of_a_host_that_is_not_registered_registers_it(host: Host, service: Service) -> None:

@@ -83,12 +83,12 @@ def _register(context: Context, wish: Wish, key: Optional[LicenceKey]) -> Report
         return _replace(context, facts, host, wish, key) if context.options.flag('replace') else _already(context, facts)
     enquiry = _enquiry(context, facts, host, wish, key)
     sealed = sealing.parse(facts)
-    if sealed and sealed.made_folder:
-        facts = facts._replace(has_state_folder=False)  # it goes with what is registered now
     preflight.stop(_fips_checks(context, facts, host))  # before a seat is taken
     credential = key or _identity(context)
-    enquiry = _as_before(context, enquiry, credential)
-    with _Seat(context, enquiry, credential) as kept:
+    enquiry, earlier = _as_before(context, enquiry, credential)
+    if sealed and sealed.made_folder or earlier and earlier.made_folder:
+        facts = facts._replace(has_state_folder=False)  # it goes with what is registered now
+    with _Seat(context, enquiry, credential, earlier) as kept:
         outcome = kept.enrol()
         changes = _settle(context, facts._replace(host_name=enquiry.host_name), host, outcome, kept.gone())
     return _report(context, host, outcome, [change.path for change in changes])
@@ -120,33 +120,38 @@ def _hinted(context: Context, key: Optional[LicenceKey]) -> Optional[str]:
     return licence.hinted_product(key, context.catalogue.products.values()) if key else None
 
 
-def _as_before(context: Context, enquiry: Enquiry, credential: Credential) -> Enquiry:
-    """Where an earlier registration was not answered: the same key, or the instance, asks under the same name: it is one seat."""
+def _as_before(context: Context, enquiry: Enquiry, credential: Credential) -> Tuple[Enquiry, Optional[Owed]]:
+    """Where an earlier registration was not answered: the same key, or the instance, asks under the same name: it is one seat.
+
+    Returns the enquiry, and the earlier one where it is asked for again.
+    """
     earlier = seat.read(context.root)
     if earlier is None:
-        return enquiry
+        return enquiry, None
     if seat.is_anothers(context.root, earlier):
         context.console.warn(messages.ANOTHERS.format(earlier.host_name) + messages.SEAT_TAKEN)
-        return enquiry
+        return enquiry, None
     if licence.is_kept(credential, earlier.key) if isinstance(credential, LicenceKey) else not earlier.key:
         context.console.warn(messages.ASKED_AGAIN.format(earlier.host_name))
-        return enquiry._replace(host_name=earlier.host_name)
+        return enquiry._replace(host_name=earlier.host_name), earlier
     context.console.warn(messages.OTHER_KEY.format(earlier.host_name))
-    return enquiry
+    return enquiry, None
 
 
 class _Seat:
     """The seat, from the question on until the registration is whole: a kill leaves it to `recover`, a failure gives it back.
 
-    Where nobody knows whether the service gave it, the intent stays, for the next `register`.
+    Where nobody knows whether the service gave it, the intent stays, for the next `register`; that of an `earlier` one, too,
+    for a refusal now says nothing of the one that was not answered.
     """
 
-    def __init__(self, context: Context, enquiry: Enquiry, credential: Credential) -> None:
+    def __init__(self, context: Context, enquiry: Enquiry, credential: Credential, earlier: Optional[Owed]) -> None:
         self._context = context
         self._enquiry = enquiry
         self._credential = credential
         kept = licence.kept(credential, os.urandom(16)) if isinstance(credential, LicenceKey) else ''
-        self._owed = Owed(enquiry.host_name, None, key=kept)
+        self._earlier = earlier
+        self._owed = Owed(enquiry.host_name, None, earlier is not None and earlier.made_folder, kept)
         self._proved = False
 
     def __enter__(self) -> '_Seat':
@@ -177,7 +182,7 @@ class _Seat:
                 error.remedy = '{} {}'.format(error.remedy, note).strip()
             else:
                 self._context.console.warn(note)
-        elif self._owed.token is None and self._is_unknown(error):
+        elif self._owed.token is None and (self._is_unknown(error) or self._earlier):
             return
         elif self._owed.token is not None and not isinstance(error, TuxcareError) and not self._is_back(self._owed.token):
             return
@@ -250,12 +255,13 @@ def _replace(context: Context, facts: Facts, host: Supported, wish: Wish, key: O
     no_copy(context, facts)
     enquiry = planner.enquiry(facts, context.catalogue, context.settings, host, (), wish, _hinted(context, key))
     credential = key or _identity(context)
-    enquiry = _as_before(context, enquiry, credential)
     value = facts.variable(TOKEN)
     old = Token(value) if Token.PATTERN.match(value) else None
-    owed = Owed(record.host_name, old, machine=facts.machine) if old else None
-    with _Seat(context, enquiry, credential) as kept:
+    enquiry, earlier = _as_before(context, enquiry._replace(held=old), credential)
+    with _Seat(context, enquiry, credential, earlier) as kept:
         outcome = kept.enrol()
+        same = outcome.token == old
+        owed = Owed(record.host_name, old, machine=facts.machine) if old and not same else None
         if outcome.product != record.product:
             raise EntitlementError('The new key is for {}, this host is registered for {}.'.format(
                 outcome.product, record.product), 'Run `dnf tuxcare unregister` first.')
@@ -264,7 +270,9 @@ def _replace(context: Context, facts: Facts, host: Supported, wish: Wish, key: O
         journal.apply(context.root, 'dnf tuxcare register --replace', [
             Change(TOKEN, facts.images[TOKEN], Image((outcome.token.secret + '\n').encode('ascii'), 0o600), True)]
             + planner.recorded(facts, renewed, facts.kept) + [kept.gone(owed)])
-    if old is None or not _let_go(context, old, record.host_name):
+    if same:
+        context.console.warn(messages.SAME_TOKEN)
+    elif old is None or not _let_go(context, old, record.host_name):
         context.console.warn('The old registration could not be given back. ' + messages.SEAT_TAKEN)
     seat.forget(context.root)
     return _report(context, host, outcome, [REGISTRATION, TOKEN])
