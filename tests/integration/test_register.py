@@ -277,6 +277,18 @@ def test_replace_with_the_token_that_the_host_has_keeps_its_seat(host: Host, ser
     is_done(host.dnf("makecache", "--refresh"))
 
 
+def test_a_dry_run_of_replace_tells_all_that_it_does(host: Host, service: Service) -> None:
+    register(host)
+    (host.root / "etc/hostname").write_text("renamed.example.com\n")  # so that the record changes within the same second, too
+    service.clear_requests()
+    told = document(host.dnf("tuxcare", "register", "--replace", "--dry-run", "--json"))
+    assert service.requests == [] and {file["path"] for file in told["files"]} == {
+        "/etc/dnf/vars/tuxcare_token", "/var/lib/tuxcare/before.json", "/var/lib/tuxcare/registration.json"}
+    register(host, "--replace", key=PLAIN_ESU_KEY)
+    asked = [record.method + " " + service.url + record.path for record in service.requests]
+    assert sorted(asked) == sorted(line.replace("TOKEN", token_of(host)) for line in told["requests"])
+
+
 def test_replace_of_a_host_that_is_not_registered_registers_it(host: Host, service: Service) -> None:
     assert INSTALLED in register(host, "--replace")
     assert list(service.seats[ESU_KEY].values()) == [token_of(host)]

@@ -13,7 +13,7 @@ from tuxcare_lib.commands import Context, exclusive, intact, no_copy, seal
 from tuxcare_lib.enrolment import Enquiry, Enrolment
 from tuxcare_lib.errors import (
     Check, EntitlementError, FileSystemError, LicenceKeyError, RecoveryError, ServiceError, TuxcareError, UsageError)
-from tuxcare_lib.host import REGISTRATION, SEAT, TOKEN, Facts
+from tuxcare_lib.host import REGISTRATION, SEAT, TOKEN, Facts, Registration
 from tuxcare_lib.model import Change, Credential, Image, LicenceKey, Plan, Report, Token
 from tuxcare_lib.planner import Supported, Wish
 from tuxcare_lib.report import check_documents, check_lines, plan_report
@@ -265,7 +265,7 @@ def _replace(context: Context, facts: Facts, host: Supported, wish: Wish, key: O
         if outcome.product != record.product:
             raise EntitlementError('The new key is for {}, this host is registered for {}.'.format(
                 outcome.product, record.product), 'Run `dnf tuxcare unregister` first.')
-        renewed = record._replace(registered_at=context.now(), host_name=enquiry.host_name, machine=facts.machine)
+        renewed = _renewed(context, facts, enquiry.host_name)
         context.root.clear(TOKEN)
         journal.apply(context.root, 'dnf tuxcare register --replace', [
             Change(TOKEN, facts.images[TOKEN], Image((outcome.token.secret + '\n').encode('ascii'), 0o600), True)]
@@ -278,6 +278,11 @@ def _replace(context: Context, facts: Facts, host: Supported, wish: Wish, key: O
     return _report(context, host, outcome, [REGISTRATION, TOKEN])
 
 
+def _renewed(context: Context, facts: Facts, host_name: str) -> Registration:
+    assert facts.registration is not None
+    return facts.registration._replace(registered_at=context.now(), host_name=host_name, machine=facts.machine)
+
+
 def _let_go(context: Context, token: Token, host_name: str) -> bool:
     return bool(executor.converse(enrolment.give_back(context.settings, token, host_name), context.send, context.console.ask))
 
@@ -287,8 +292,8 @@ def _dry_run(context: Context, facts: Facts, wish: Wish, key: Optional[LicenceKe
     host = planner.check_host(facts, context.catalogue, wish)
     asked = instance.requests(context.settings) if by_instance else ('POST ' + context.settings.register_url,)
     if facts.registration is not None:
-        return plan_report('register', Plan(asked, (
-            Change(TOKEN, facts.images[TOKEN], Image(b'', 0o600), True),)))
+        return _dry_replace(context, facts, planner.enquiry(
+            facts, context.catalogue, context.settings, host, (), wish, _hinted(context, key)), asked)
     enquiry = _enquiry(context, facts, host, wish, key)
     product = enquiry.asked or enquiry.hinted or host.products[0].id
     repositories = tuple(entry.id for entry in context.catalogue.repositories if product in entry.products)
@@ -303,6 +308,16 @@ def _dry_run(context: Context, facts: Facts, wish: Wish, key: Optional[LicenceKe
         notes=('The signing key is imported into the rpm database.',
                'Product assumed: {}; the service decides. Repositories that do not answer are left out.'.format(title))))
     return plan._replace(lines=check_lines(found) + plan.lines, document=dict(plan.document, checks=check_documents(found)))
+
+
+def _dry_replace(context: Context, facts: Facts, enquiry: Enquiry, asked: Tuple[str, ...]) -> Report:
+    record = facts.registration
+    assert record is not None
+    repositories = tuple(entry.id for entry in context.catalogue.repositories if record.product in entry.products)
+    requests = asked + _requests(context, enquiry, repositories) + ('POST ' + context.settings.unregister_url,)
+    changes = [Change(TOKEN, facts.images[TOKEN], Image(b'', 0o600), True)]
+    changes += planner.recorded(facts, _renewed(context, facts, facts.host_name), facts.kept)
+    return plan_report('register', Plan(requests, tuple(changes)))
 
 
 def _fips_checks(context: Context, facts: Facts, host: Supported) -> Tuple[Check, ...]:
