@@ -36,7 +36,7 @@ _ENABLE = messages.ENABLE_HINT
 class Part(NamedTuple):
     """An installed package of a module's source, the module's own first. `order`: against the validated build, -1, 0 or 1.
 
-    `altered`, `edited` and `unread` are files, as `rpmdb.Verified` has them.
+    `altered`, `edited` and `unread` are files, as `rpmdb.Verified` has them; `signer` is None where it was not looked at.
     """
 
     nevra: str
@@ -45,6 +45,7 @@ class Part(NamedTuple):
     altered: Tuple[str, ...] = ()
     edited: Tuple[str, ...] = ()
     unread: Tuple[str, ...] = ()
+    signer: Optional[str] = None
 
     @property
     def state(self) -> str:
@@ -93,7 +94,7 @@ class Evidence(NamedTuple):
     """What was found. `parts` by the module's name; `applied` is the crypto policy in effect; `entered`: by `fips enable`.
 
     `wanted` is None where there is no set for this host, `providers` where openssl could not be asked. `leaving` is the command
-    that is taking the host out of the mode, if one is.
+    that is taking the host out of the mode, if one is; `signing_key` the fingerprint of the key that signs the set.
     """
 
     wanted: Optional[PackageSet]
@@ -105,6 +106,7 @@ class Evidence(NamedTuple):
     entered: bool = False
     leaving: str = ''
     not_checked: Tuple[str, ...] = ()
+    signing_key: str = ''
 
     @property
     def is_off(self) -> bool:
@@ -150,7 +152,7 @@ def judge(evidence: Evidence) -> Proof:
     if evidence.wanted is None:
         return Proof(BROKEN, (Reason('no-set', 'FIPS mode is on or will be, and there is no validated set for this host.',
                                      'See `dnf tuxcare release --list`.'),), ())
-    found = [reason for module in modules for reason in _of_module(module)]
+    found = [reason for module in modules for reason in _of_module(module, evidence.signing_key)]
     found += _of_next_boot(evidence, modules) + _of_policy(evidence) + _of_provider(evidence)
     due = _due(evidence, modules)
     if found:
@@ -222,7 +224,7 @@ def _of_one_kernel(parts: Sequence[Part], running: str) -> Tuple[Part, ...]:
     return tuple(sorted((part for part in parts if _uname(part) == best), key=lambda part: fips.name_of(part.nevra) != 'kernel'))
 
 
-def _of_module(module: Module) -> List[Reason]:
+def _of_module(module: Module, signing_key: str) -> List[Reason]:
     if module.nevra is None:
         return [Reason('package', '{} is not installed.'.format(module.wanted), _ENABLE)]
     found = []
@@ -231,6 +233,10 @@ def _of_module(module: Module) -> List[Reason]:
             build = fips.name_of(part.nevra) + module.wanted[len(module.name):]
             found.append(Reason('package', '{} is neither the validated build nor a later FIPS build of the vendor\'s.'.format(
                 part.nevra), 'Run `dnf install {}`.'.format(build)))
+        if part.signer is not None and part.signer != signing_key[-16:].lower():
+            signed = 'signed by the key {}, not by'.format(part.signer.upper()) if part.signer else 'not signed by'
+            found.append(Reason('signature', '{} is {} {}, the vendor\'s.'.format(part.nevra, signed, signing_key[-16:]),
+                                'Run `dnf reinstall {}`.'.format(part.nevra)))
         found += [Reason('file', '{} ({} differs from the package database).'.format(text, part.nevra),
                          'Run `dnf reinstall {}`.'.format(part.nevra)) for text in part.altered]
     return found
@@ -342,7 +348,7 @@ def document(evidence: Evidence, found: Proof) -> Dict[str, Any]:
         'verified': verified(evidence, found) or None,
         'modules': [dict(module._asdict(), parts=[{
             'nevra': part.nevra, 'state': part.state, 'altered': list(part.altered), 'edited': list(part.edited),
-            'unread': list(part.unread)} for part in module.parts]) for module in found.modules],
+            'unread': list(part.unread), 'signer': part.signer} for part in module.parts]) for module in found.modules],
         'mode_on': evidence.boot.mode_on, 'entered': evidence.entered,
         'running_kernel': evidence.boot.running_kernel, 'default_kernel': evidence.boot.default_kernel,
         'crypto_policy': {'configured': evidence.boot.policy, 'applied': evidence.applied},

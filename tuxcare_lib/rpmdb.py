@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """rpm: the database below a root (which packages, which signing keys), and what a package file says of itself."""
 
+import re
 import stat
 from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Tuple
 
@@ -87,11 +88,13 @@ class Verified(NamedTuple):
     """How a package's files differ from the database, as `PATH: what` each.
 
     `altered` may not differ, `edited` are configuration files that an administrator may edit, `unread` could not be looked at.
+    `signer` is the ID (16 hexadecimal digits) of the key that signed the package; empty where none did.
     """
 
     altered: Tuple[str, ...]
     edited: Tuple[str, ...]
     unread: Tuple[str, ...]
+    signer: str
 
 
 # Requirements of an installation that is over.
@@ -105,15 +108,24 @@ _ALGORITHMS = {8: 'sha256', 9: 'sha384', 10: 'sha512', 11: 'sha224'}
 def verify(root: Root, package: Package) -> Verified:
     """Compare a package with the database as `rpm -V` does: what it requires; each file's kind, digest and link, but no mode."""
     found: Dict[str, List[str]] = {'altered': [], 'edited': [], 'unread': []}
+    signer = ''
     for header in rpm.TransactionSet(root.path).dbMatch('name', package.name):
         if _package(header) == package:
+            signer = _signer(header)
             algorithm = _ALGORITHMS.get(header['filedigestalgo'] or 0, '')
             found['altered'] += ['{}: required and not installed'.format(name) for name in _unmet(root, header)]
             for file in rpm.files(header):
                 kind, text = _compared(root, file, algorithm)
                 if kind:
                     found[kind].append('{}: {}'.format(file.name, text))
-    return Verified(*(tuple(found[kind]) for kind in Verified._fields))
+    return Verified(tuple(found['altered']), tuple(found['edited']), tuple(found['unread']), signer)
+
+
+def _signer(header: 'rpm.hdr') -> str:
+    """The ID of the key that signed a header; rpm hands out no header whose signature by a key that it trusts is wrong."""
+    said = header.format('%{RSAHEADER:pgpsig} %{DSAHEADER:pgpsig} %{SIGPGP:pgpsig} %{SIGGPG:pgpsig}')
+    named = re.search(r'Key (?:ID|Fingerprint):? ([0-9a-f]{16,})', said)
+    return named.group(1)[-16:] if named else ''
 
 
 def _unmet(root: Root, header: 'rpm.hdr') -> List[str]:

@@ -205,6 +205,20 @@ def test_a_file_that_another_package_has_replaced(proved: Host, universe: Univer
     assert status(proved, 0)["verdict"] == "validated"
 
 
+@pytest.mark.parametrize("key, signed", [(None, "is not signed by"), ("ThirdParty", "is signed by the key ")])
+def test_a_build_of_somebody_elses_under_the_validated_name(proved: Host, universe: Universe, tmp_path: Path,
+                                                            key: Optional[str], signed: str) -> None:
+    """rpm's own check of the signature is switched off; the database keeps what the package was signed with."""
+    fake = universe.build_rpm(tmp_path, "nettle", "3.8-3.el9_2.tuxcare.1", "x86_64", key, vendor="TuxCare")
+    rpm(proved, "-U", "--force", "--nosignature", "--nodigest", str(fake))
+    told = status(proved)
+    assert codes(told) == ["signature"] and signed in told["reasons"][0]["text"]
+    assert universe.fingerprint("TuxCare")[-16:] in told["reasons"][0]["text"]
+    is_done(proved.dnf("-y", *told["reasons"][0]["remedy"].split("`")[1].split()[1:]))
+    assert {part["signer"] for module in status(proved, 0)["modules"] for part in module["parts"]} == {
+        universe.fingerprint("TuxCare")[-16:].lower()}
+
+
 def test_an_altered_file_comes_back_by_its_remedy(proved: Host) -> None:
     (proved.root / NETTLE).write_text("x")
     remedy = status(proved)["reasons"][0]["remedy"].split("`")[1].split()

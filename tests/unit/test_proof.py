@@ -14,6 +14,7 @@ from tuxcare_lib.proof import Entry, Evidence, Part, Provider
 
 UNAME = '5.14.0-284.11.1.el9_2.tuxcare.6.x86_64'
 STOCK = '5.14.0-284.30.1.el9_2.x86_64'
+VENDOR = 'FAD7859081D0738B7A828496D07BF2A08D50EB66'
 WANTED = catalogue().package_set('almalinux', release('9.2'), 'x86_64')
 SAID = '''Providers:
   base
@@ -98,6 +99,9 @@ def codes(evidence: Evidence) -> Tuple[str, List[str]]:
     (GOOD._replace(parts=good_parts(openssl=(LATER[0], part('openssl-libs-1:3.0.7-16.el9_2', -1)))), 'broken', ['package']),
     (GOOD._replace(parts=good_parts(openssl=(part('openssl-libs-1:3.0.7-20.el9_2.tuxcare.1'),))), 'broken', ['package']),
     (nettle(altered=('/l: changed', '/m: missing')), 'broken', ['file', 'file']),
+    (nettle(signer=VENDOR[-16:].lower())._replace(signing_key=VENDOR), 'validated', []),
+    (nettle(signer='0' * 16)._replace(signing_key=VENDOR), 'broken', ['signature']),
+    (nettle(signer='')._replace(signing_key=VENDOR), 'broken', ['signature']),
     (nettle(edited=('/c: changed',), unread=('/k: no',)), 'validated', []),
     (GOOD._replace(providers=GOOD.providers[:1] if GOOD.providers else None), 'broken', ['provider']),
     (GOOD._replace(providers=(Provider('fips', 'n', '1', 'inactive'),)), 'broken', ['provider']),
@@ -185,4 +189,4 @@ def test_every_code_of_a_reason_is_described() -> None:
         spelled = set(re.findall(r"Reason\('([a-z-]+)'", stream.read()))
     with open(os.path.join(str(PROJECT), 'docs', 'commands.md'), encoding='utf-8') as stream:
         section = stream.read().split('### `fips status`')[1].split('### ')[0]
-    assert set(re.findall(r'^\| `([a-z-]+)` \|', section, re.M)) == spelled and len(spelled) == 11
+    assert set(re.findall(r'^\| `([a-z-]+)` \|', section, re.M)) == spelled and len(spelled) == 12

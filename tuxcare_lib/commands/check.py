@@ -107,7 +107,7 @@ def _fips(context: Context, facts: Facts) -> List[Finding]:
     wanted = planner.held_set(facts, context.catalogue)
     if wanted is None:
         return []
-    found = evidence.find(context.root, context.catalogue, facts, boot.read(context.root))
+    found = evidence.find(context.root, context.catalogue, context.settings.gpg_key_fingerprint, facts, boot.read(context.root))
     findings = [Finding('fips', reason.text, reason.remedy) for reason in proof.judge(found).reasons]
     loose = [change.path for change in planner.hold_changes(facts, context.catalogue, context.settings, wanted)
              if change.path.endswith('.repo')]

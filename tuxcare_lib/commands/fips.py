@@ -155,7 +155,7 @@ def report(context: Context, prepared: Prepared, done: Sequence[Tuple[str, ...]]
         lines.append('FIPS mode is on.')
     # What a reboot or packages cannot mend: a file that was changed, a provider that is not active.
     facts = gathering.gather(context.root, context.architecture)
-    judged = proof.judge(evidence.find(context.root, context.catalogue, facts, state))
+    judged = proof.judge(evidence.find(context.root, context.catalogue, context.settings.gpg_key_fingerprint, facts, state))
     left = [reason for reason in judged.reasons if reason.code not in ('reboot', 'running-kernel')]
     lines += [str(reason) for reason in left]
     status = proof.FOUND if left else 0

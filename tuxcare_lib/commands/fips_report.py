@@ -36,7 +36,7 @@ def run(context: Context) -> Report:
 def document(context: Context) -> Dict[str, Any]:
     """Everything that was found, as docs/json.md describes it."""
     facts = gathering.gather(context.root, context.architecture)
-    found = evidence.find(context.root, context.catalogue, facts, boot.read(context.root))
+    found = evidence.find(context.root, context.catalogue, context.settings.gpg_key_fingerprint, facts, boot.read(context.root))
     checks = audit.checks(_findings(context, facts))
     made = proof.document(found, proof.judge(found))
     return dict(made, command='fips report', exit_status=0, registered=facts.is_registered,

@@ -9,7 +9,7 @@ from tuxcare_lib.model import Report
 def run(context: Context) -> Report:
     """Exit status 0 where all is as it should be, 3 off and not registered, 4 where something is to be attended to."""
     facts = gathering.gather(context.root, context.architecture)
-    found = evidence.find(context.root, context.catalogue, facts, boot.read(context.root))
+    found = evidence.find(context.root, context.catalogue, context.settings.gpg_key_fingerprint, facts, boot.read(context.root))
     judged = proof.judge(found)
     status = judged.status(facts.is_registered)
     rows = proof.rows(found, judged) + ([] if facts.is_registered else [('Registered', 'no. ' + messages.REGISTER_HINT)])

@@ -79,7 +79,7 @@ def _hidden(context: Context, facts: Facts) -> Dict[str, Dict[str, int]]:
 
 
 def _fips(facts: Facts, context: Context, state: Boot) -> Fips:
-    found = evidence.find(context.root, context.catalogue, facts, state, briefly=True)
+    found = evidence.find(context.root, context.catalogue, context.settings.gpg_key_fingerprint, facts, state, briefly=True)
     judged = proof.judge(found)
     return Fips(found, judged, _fips_mode(facts, found, judged))
 
