@@ -105,6 +105,13 @@ class StateError(TuxcareError):
 
     code = 'state'
 
+    @classmethod
+    def check_schema(cls, path: str, found: object, reads: int) -> None:
+        """Raises StateError where a file of ours is of another version of the product than this one."""
+        if found != reads or isinstance(found, bool):
+            raise cls('{} has schema {!r}, this version reads {}.'.format(path, found, reads),
+                      'Install the version of dnf-plugin-tuxcare that wrote it.')
+
 
 class ConflictError(TuxcareError):
     """A line that we wrote was edited since; `diff` shows how (unified, before and after)."""

@@ -179,8 +179,7 @@ def remembered(data: Optional[bytes]) -> Optional[Boot]:
         return None
     try:
         document: Dict[str, Any] = json.loads(data.decode('utf-8'))
-        if document['schema'] != _SCHEMA:
-            raise ValueError('another schema')
+        StateError.check_schema(places.FIPS_STATE, document['schema'], _SCHEMA)
         return boot_of(document['before'])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise StateError('{} is damaged, so it is not known how this host booted before FIPS mode.'.format(places.FIPS_STATE),

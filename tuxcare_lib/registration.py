@@ -46,7 +46,7 @@ def parse(data: bytes, backup: Optional[bytes] = None) -> Registration:
     """The inverse. Raises StateError for anything that is not exactly one of ours, or whose `backup` is another one's."""
     try:
         document = json.loads(data.decode('utf-8'))
-        _check_schema(document, REGISTRATION)
+        StateError.check_schema(REGISTRATION, document['schema'], SCHEMA)
         whole = document['seal'] == pin.seal(document)
         digest = document.pop('before')
         document.pop('seal')
@@ -67,13 +67,6 @@ def is_record(path: str, data: bytes) -> bool:
     except StateError:
         return False
     return True
-
-
-def _check_schema(document: Dict[str, Any], path: str) -> None:
-    schema = document['schema']
-    if schema != SCHEMA or isinstance(schema, bool):
-        raise StateError('{} has schema {!r}, this version reads {}.'.format(path, schema, SCHEMA),
-                         'Install the version of dnf-plugin-tuxcare that wrote it.')
 
 
 def _registration(document: Dict[str, Any]) -> Registration:
@@ -114,7 +107,7 @@ def parse_backup(data: Optional[bytes]) -> Backup:
     """The inverse. Raises StateError where the file is missing or damaged."""
     try:
         document: Dict[str, Any] = json.loads((data or b'').decode('utf-8'))
-        _check_schema(document, BEFORE)
+        StateError.check_schema(BEFORE, document['schema'], SCHEMA)
         kept = tuple(Kept(str(entry['path']), from_json(entry['before']), from_json(entry['after']),
                           bool(entry['secret'])) for entry in document['files'])
         return Backup(_registration(document['registration']), kept)

@@ -40,8 +40,7 @@ def parse(facts: Facts) -> Optional[Seal]:
         return None
     try:
         document = json.loads(image.data.decode('utf-8'))
-        if document.pop('schema') != SCHEMA:
-            raise ValueError('another schema')
+        StateError.check_schema(places.SEALED, document.pop('schema'), SCHEMA)
         found = Seal(**document)
         if not all(value is None or isinstance(value, str) for value in found[:2]) or not all(
                 isinstance(value, bool) for value in found[2:]):

@@ -79,9 +79,7 @@ def read(root: Root) -> Optional[Owed]:
         return None
     try:
         document = json.loads(data.decode('utf-8'))
-        if document['schema'] != _SCHEMA:
-            raise StateError('{} has schema {!r}, this version reads {}.'.format(SEAT, document['schema'], _SCHEMA),
-                             'Install the version of dnf-plugin-tuxcare that wrote it.')
+        StateError.check_schema(SEAT, document['schema'], _SCHEMA)
         token = document['token']
         if not (token is None or Token.PATTERN.match(token)) or not all(
                 isinstance(document[name], str) for name in ('host_name', 'key', 'machine')):

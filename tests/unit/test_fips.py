@@ -202,11 +202,17 @@ def test_what_booted_before_is_remembered() -> None:
     assert fips.remembered(fips.render(OFF).data) == OFF and fips.remembered(None) is None
 
 
-@pytest.mark.parametrize('data', [b'', b'{}', b'[]', b'\xff', b'{"schema": 2, "before": {}}',
+@pytest.mark.parametrize('data', [b'', b'{}', b'[]', b'\xff',
                                   b'{"schema": 1, "before": {"policy": 7}}', fips.render(OFF).data.replace(b'false', b'"no"')])
 def test_a_damaged_memory_is_refused(data: bytes) -> None:
     with pytest.raises(StateError):
         fips.remembered(data)
+
+
+def test_a_memory_of_a_later_version_is_left_to_it() -> None:
+    with pytest.raises(StateError, match='schema 2') as caught:
+        fips.remembered(fips.render(OFF).data.replace(b'"schema": 1', b'"schema": 2'))
+    assert caught.value.remedy.startswith('Install the version')
 
 
 def ran(state: Boot, step: Tuple[str, ...]) -> Boot:

@@ -10,7 +10,7 @@ import pytest
 from tests.unit.samples import almalinux, catalogue, gather, settings
 from tests.unit.test_enrolment import TOKEN, Answer, Course, Service, drive, enquiry
 from tuxcare_lib import enrolment, instance, messages, sealing
-from tuxcare_lib.errors import HostError, ServiceError, TransportError
+from tuxcare_lib.errors import HostError, ServiceError, StateError, TransportError
 from tuxcare_lib.model import InstanceIdentity, Response
 from tuxcare_lib.sealing import Seal
 
@@ -168,3 +168,12 @@ def test_the_signs_of_an_instance(tmp_path: Path, files: Dict[str, str], is_one:
 def test_a_seal(tmp_path: Path, text: str, aws: bool) -> None:
     found = sealing.parse(gather(almalinux(tmp_path, files={'/var/lib/tuxcare/sealed.json': text})))
     assert found is not None and found.aws is aws
+
+
+@pytest.mark.parametrize('text, told', [
+    ('{"schema": 2, "product": null}', 'Install the version'), ('{"schema": 1, "product": 5, "pin": null}', 'is damaged'),
+    ('[]', 'is damaged')], ids=['a later version', 'another type', 'no object'])
+def test_a_seal_that_cannot_be_read(tmp_path: Path, text: str, told: str) -> None:
+    with pytest.raises(StateError) as caught:
+        sealing.parse(gather(almalinux(tmp_path, files={'/var/lib/tuxcare/sealed.json': text})))
+    assert told in str(caught.value) + caught.value.remedy
