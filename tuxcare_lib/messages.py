@@ -83,6 +83,7 @@ UNINSTALL_AGAIN = 'A reboot is due. Then run `dnf tuxcare uninstall{options}` ag
 UNINSTALL_PACKAGES = '{number} packages of TuxCare\'s are replaced by the operating system\'s newest. Go on?'
 UNINSTALL_SEAL = 'This image does not register at its first boot any more. Go on?'
 UNINSTALLED = 'Of TuxCare\'s packages none is left; {number} were put back to the community\'s builds, or removed.'
+TOKEN_LOST = '{} is missing or damaged, and the service alone has a token. ' + REPLACE_HINT
 DROPPED = '{} was edited since; it is put right, and the edit is dropped.'
 UNINSTALL_PLUGIN = 'The plugin itself goes with: dnf remove dnf-plugin-tuxcare'
 

@@ -102,7 +102,7 @@ def _is_as_written(facts: Facts, kept: Kept) -> bool:
     if kept.path == places.TUXCARE_REPO:
         return repofile.is_own_file(_document(now))
     if kept.path == places.TOKEN:
-        return bool(Token.PATTERN.match(facts.variable(places.TOKEN)) and now.data.count(b'\n') <= 1)
+        return _is_token(facts) and now.data.count(b'\n') <= 1
     if kept.path in (places.BEFORE, places.REGISTRATION):
         return registration.is_record(kept.path, now.data)
     if kept.path == places.MARKER:
@@ -266,7 +266,13 @@ def mended(facts: Facts, catalogue: Catalogue, settings: Settings) -> Tuple[List
     kept = facts.kept if facts.registration or facts.kept else _reconstructed(facts, catalogue, settings, record)
     changes = [change for change in changes if change.before != change.after]
     notes += [messages.DROPPED.format(change.path) for change in changes if change.path == places.RELEASEVER and change.before]
+    if not _is_token(facts):
+        notes.append(messages.TOKEN_LOST.format(places.TOKEN))
     return changes + planner.recorded(facts, record, kept), notes
+
+
+def _is_token(facts: Facts) -> bool:
+    return facts.images[places.TOKEN] is not None and bool(Token.PATTERN.match(facts.variable(places.TOKEN)))
 
 
 def held_on(facts: Facts, catalogue: Catalogue, settings: Settings, record: Registration) -> Release:

@@ -323,6 +323,17 @@ def test_os_release(slash_host: Host, text: "str | None") -> None:
 
 
 @pytest.mark.registered
+@pytest.mark.parametrize("damage", [None, b"x y\n"], ids=["missing", "damaged"])
+def test_a_token_cannot_come_back(host: Host, damage: "bytes | None") -> None:
+    path = host.root / "etc/dnf/vars/tuxcare_token"
+    path.unlink() if damage is None else path.write_bytes(damage)
+    said = is_done(host.dnf("tuxcare", "recover"))
+    assert "/etc/dnf/vars/tuxcare_token is missing or damaged" in said and said.rstrip().endswith("register --replace`.")
+    register(host, "--replace")
+    holds(host)
+
+
+@pytest.mark.registered
 def test_a_variable_that_is_not_utf_8_ends_dnf_and_the_stand_alone_program_mends_it(slash_host: Host) -> None:
     (slash_host.root / VARIABLE).write_bytes(b"\xff9.2\n")
     assert slash_host.dnf("repolist").returncode != 0
