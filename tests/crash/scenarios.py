@@ -70,6 +70,11 @@ def _registered(host: Host, dnf: Step) -> None:
     dnf("tuxcare", "register")
 
 
+def _sealed(host: Host, dnf: Step) -> None:
+    _fresh(host, dnf)
+    dnf("tuxcare", "register", "--seal")
+
+
 def _reverted(host: Host, dnf: Step) -> None:
     _registered(host, dnf)
     dnf("-y", "tuxcare", "repos", "revert")
@@ -98,8 +103,8 @@ def _on_community_kernel(host: Host, dnf: Step) -> None:
 
 
 PREPARED: Dict[str, Callable[[Host, Step], None]] = {
-    "fresh": _fresh, "registered": _registered, "reverted": _reverted, "damaged": _damaged, "fips": _in_fips_mode,
-    "community": _on_community_kernel,
+    "fresh": _fresh, "registered": _registered, "sealed": _sealed, "reverted": _reverted, "damaged": _damaged,
+    "fips": _in_fips_mode, "community": _on_community_kernel,
 }  # fmt: skip
 
 _FIPS_ENABLE = Scenario("fips enable", ("-y", "tuxcare", "fips", "enable"), "registered", packages=True, is_lost=False)
@@ -114,6 +119,8 @@ SCENARIOS = (
     Scenario("release 9.4", ("-y", "tuxcare", "release", "9.4"), "registered", ("essential",)),
     Scenario("repos revert", ("-y", "tuxcare", "repos", "revert"), "registered"),
     Scenario("repos switch", ("-y", "tuxcare", "repos", "switch"), "reverted"),
+    Scenario("register --seal", ("tuxcare", "register", "--seal"), "fresh", registered=False, asks_with=0),
+    Scenario("unregister, of a seal", ("-y", "tuxcare", "unregister"), "sealed", registered=False, asks_with=0),
     Scenario("recover", ("tuxcare", "recover"), "damaged", mends=True),
     _FIPS_ENABLE,
     _FIPS_ENABLE._replace(name="fips enable, inside rpm", **_INSIDE_RPM),

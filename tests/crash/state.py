@@ -2,12 +2,14 @@
 """What of a host the product answers for: its files, the trusted keys, the seats. Taken so that `==` compares by meaning.
 
 Bytes, mode, owner, extended attributes and links are compared as they are; a file's time where it is older than the
-command (a file that comes back has to have its own). Three files differ from run to run and are compared by what they say:
-the token by whose seat it is, the two records of the registration by their content, which has to fit together.
+command (a file that comes back has to have its own). Four files differ from run to run and are compared by what they say:
+the token by whose seat it is, the two records of the registration by their content, which has to fit together, and the licence
+key of a sealed image, which each trial has one of its own for, by its form.
 """
 
 import base64
 import os
+import re
 import stat
 from pathlib import Path
 from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
@@ -27,6 +29,7 @@ __all__ = ["FOLDERS", "MODE", "State", "Taker", "without_empty_folder"]
 _STATE_FOLDER = "var/lib/tuxcare"
 FOLDERS = ("etc", _STATE_FOLDER)
 _TOKEN, _RECORD, _BACKUP = "etc/dnf/vars/tuxcare_token", "var/lib/tuxcare/registration.json", "var/lib/tuxcare/before.json"
+_FIRST_BOOT_KEY = "var/lib/tuxcare/first-boot.key"
 # Cleaning that failed on a sick disk: of no meaning to anybody, private, and gone with the next recover.
 _LEFTOVERS = ("var/lib/tuxcare/journal.new", "var/lib/tuxcare/journal.done")
 _TEMPORARY = ".tuxcare-new-"
@@ -131,9 +134,11 @@ class Taker:
         """What a file that differs from run to run says; None for all others."""
         if name == _TOKEN:
             return whose((root / name).read_text(encoding="ascii", errors="replace"))
+        data = _bytes(root / name)
+        if name == _FIRST_BOOT_KEY:
+            return "a whole key" if re.fullmatch(rb"[A-Z]+-CRASH\d{6}\n", data or b"") else None
         if name not in (_RECORD, _BACKUP):
             return None
-        data = _bytes(root / name)
         if data == self._originals[name]:
             return "as before"
         try:
