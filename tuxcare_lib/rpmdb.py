@@ -99,14 +99,15 @@ class Verified(NamedTuple):
 
 # Requirements of an installation that is over.
 _TRANSIENT = rpm.RPMSENSE_INTERP | rpm.RPMSENSE_SCRIPT_PRE | rpm.RPMSENSE_SCRIPT_POST
-# ELF of 32 bits: where a build of 64 bits has the same file, rpm itself lets that one replace it.
-_ELF32 = 1
 # By the numbers of RFC 4880, as rpm keeps them: those that FIPS mode has.
 _ALGORITHMS = {8: 'sha256', 9: 'sha384', 10: 'sha512', 11: 'sha224'}
 
 
 def verify(root: Root, package: Package) -> Verified:
-    """Compare a package with the database as `rpm -V` does: what it requires; each file's kind, digest and link, but no mode."""
+    """Compare a package of the host's own architecture with the database as `rpm -V` does.
+
+    What it requires; each file's kind, digest and link, but no mode.
+    """
     found: Dict[str, List[str]] = {'altered': [], 'edited': [], 'unread': []}
     signer = ''
     for header in rpm.TransactionSet(root.path).dbMatch('name', package.name):
@@ -138,8 +139,7 @@ def _unmet(root: Root, header: 'rpm.hdr') -> List[str]:
 
 def _is_installed(file: Any) -> bool:
     """A file that another package has replaced (`rpm --replacefiles`) is asked for as well, which `rpm -V` does not."""
-    state: int = file.state
-    return state == rpm.RPMFILE_STATE_NORMAL or state == rpm.RPMFILE_STATE_REPLACED and bool(file.color != _ELF32)
+    return file.state in (rpm.RPMFILE_STATE_NORMAL, rpm.RPMFILE_STATE_REPLACED)
 
 
 def _compared(root: Root, file: Any, algorithm: str) -> Tuple[str, str]:
