@@ -63,10 +63,11 @@ VERBS: Tuple[Verb, ...] = (
                words=('enable',)),
         Option(('--packages',), 'packages', 'disable: put the community\'s builds back as well', words=('disable',)),
         Option(('--sign',), 'sign', 'report: sign FILE with this key of your own keyring, as FILE.asc', 'KEYID', ('report',)),
-        DRY_RUN._replace(help='enable, disable: print what would be done, as a diff of each file; change nothing'), JSON),
+        DRY_RUN._replace(help='enable, disable: ' + DRY_RUN.help, words=('enable', 'disable', 'report')), JSON),
          ('enable', 'disable', 'status', 'report'), argument='FILE', last='report', changes=True, needs_root=True),
     Verb('repos', 'show or change which mirrors the operating system\'s repositories use', (
-        *_SIDES, DRY_RUN._replace(help='switch and revert: print a diff of each file; change nothing'), JSON),
+        *(option._replace(words=('switch', 'revert')) for option in _SIDES),
+        DRY_RUN._replace(help='switch, revert: ' + DRY_RUN.help, words=('switch', 'revert')), JSON),
          ('diff', 'switch', 'revert'), changes=True, needs_root=True),
     Verb('uninstall', 'leave FIPS mode, put the community\'s packages back, unregister', (
         Option(('--local',), 'local', 'do not tell the service: for one that is gone, or a key that expired'),
@@ -154,6 +155,8 @@ def check(words: Sequence[str], given: Dict[str, object]) -> Options:
         remedy = 'A licence key goes into --license-key-file FILE (or -).' if verb.name == 'register' else ''
         raise UsageError('`dnf tuxcare {}` takes no {} word.'.format(verb.name, 'second' if verb.argument else 'further'),
                          remedy or 'See `dnf tuxcare {} --help`.'.format(verb.name))
+    if verb.name == 'release' and rest and given.get('list'):
+        raise UsageError('`dnf tuxcare release` either lists (--list) or moves (X.Y).', 'See `dnf tuxcare release --help`.')
     return Options(verb, rest, given)
 
 

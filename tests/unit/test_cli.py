@@ -58,6 +58,9 @@ def test_what_there_is(words: List[str], verb: Optional[str]) -> None:
         (['status'], {'dry_run': True}, 'no option --dry-run'),
         (['unregister'], {'replace': True}, 'no option --replace'),
         ([], {'local': True}, 'no option --local'),
+        (['fips', 'status'], {'dry_run': True}, '`dnf tuxcare fips status` has no option --dry-run'),
+        (['repos', 'diff'], {'ours': True}, '`dnf tuxcare repos diff` has no option --ours'),
+        (['release', '9.2'], {'list': True}, 'either lists'),
         (['recover'], {'pin': '9.2'}, 'no option --pin'),
     ],
 )
