@@ -58,10 +58,15 @@ def applied_policy(root: Root) -> str:
 
 
 def run(root: Root, commands: Sequence[Tuple[str, ...]], say: Callable[[str], None]) -> List[Tuple[str, ...]]:
-    """Run the programs in order, saying each. Returns them. Raises CommandError at the first that fails."""
+    """Run the programs in order, saying each. Returns them, once what they wrote is on disk.
+
+    Raises CommandError at the first that fails.
+    """
     for command in commands:
         say('Running: ' + ' '.join(command))
         executor.run(root, command, _LIMIT)
+    if commands:
+        root.sync()
     return list(commands)
 
 

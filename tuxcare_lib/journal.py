@@ -267,7 +267,8 @@ def _amend(root: Root, **values: Any) -> None:
 
 
 def packages_are_done(root: Root) -> None:
-    """rpm has finished: from here on the operation goes forward without package work."""
+    """rpm has finished: from here on the operation goes forward without package work, after a power cut, too."""
+    root.sync()
     _amend(root, packages_done=True)
 
 

@@ -243,6 +243,10 @@ class Root:
         os.chmod(outside, mode)
         _sync_folder(os.path.dirname(outside))
 
+    def sync(self) -> None:
+        """Make durable what other programs have written: rpm, grubby and their like leave that to the system."""
+        os.sync()
+
     def rename(self, old: str, new: str) -> None:
         """Rename a file or a folder in one step and make that durable. An existing `new` folder has to be empty."""
         try:
