@@ -107,9 +107,9 @@ PREPARED: Dict[str, Callable[[Host, Step], None]] = {
     "fips": _in_fips_mode, "community": _on_community_kernel,
 }  # fmt: skip
 
-_FIPS_ENABLE = Scenario("fips enable", ("-y", "tuxcare", "fips", "enable"), "registered", packages=True, is_lost=False)
-_UNINSTALL = Scenario("uninstall", ("-y", "tuxcare", "uninstall"), "community", packages=True, is_lost=False)
-_INSIDE_RPM: Dict[str, Any] = {"places": RPMS, "kills_at": 40, "faults_at": 0}
+_FIPS_ENABLE = Scenario("fips enable", ("-y", "tuxcare", "fips", "enable"), "registered", packages=True)
+_UNINSTALL = Scenario("uninstall", ("-y", "tuxcare", "uninstall"), "community", packages=True)
+_INSIDE_RPM: Dict[str, Any] = {"places": RPMS, "kills_at": 40, "faults_at": 0, "is_lost": False}
 
 SCENARIOS = (
     Scenario("register", ("tuxcare", "register"), "fresh", registered=False, asks_with=0),
@@ -124,10 +124,9 @@ SCENARIOS = (
     Scenario("recover", ("tuxcare", "recover"), "damaged", mends=True),
     _FIPS_ENABLE,
     _FIPS_ENABLE._replace(name="fips enable, inside rpm", **_INSIDE_RPM),
-    Scenario("fips disable", ("-y", "tuxcare", "fips", "disable"), "fips", packages=True, is_lost=False),
-    Scenario("fips disable --packages", ("-y", "tuxcare", "fips", "disable", "--packages"), "community", packages=True,
-             is_lost=False),
-    Scenario("uninstall, first stage", ("-y", "tuxcare", "uninstall"), "fips", packages=True, is_lost=False),
+    Scenario("fips disable", ("-y", "tuxcare", "fips", "disable"), "fips", packages=True),
+    Scenario("fips disable --packages", ("-y", "tuxcare", "fips", "disable", "--packages"), "community", packages=True),
+    Scenario("uninstall, first stage", ("-y", "tuxcare", "uninstall"), "fips", packages=True),
     _UNINSTALL,
     _UNINSTALL._replace(name="uninstall, inside rpm", **_INSIDE_RPM),
 )

@@ -132,7 +132,8 @@ Before `recover` runs, the host is looked at, too: its default kernel boots; `dn
 and where the packages are neither as before nor as after, `dnf tuxcare unregister` ends with exit status 5 and names `recover`.
 
 Not tried: a death within grubby, fips-mode-setup and update-crypto-policies, which are programs of their own (they run to their
-end when dnf dies); lost writes below rpm's database, /usr and /boot; temporary files of rpm's own (NAME;12345678) may stay.
+end when dnf dies); lost writes below rpm's database, /usr and /boot (what is there is synced before the journal
+counts on it, which a test of its own sees); temporary files of rpm's own (NAME;12345678) may stay.
 
 `uninstall` is two operations, and its own documentation says so ([journal.md](journal.md)): the packages, the boot loader and the
 mode; then the registration. A death between them leaves the first one done and the host registered, whole and held. That counts
@@ -145,4 +146,6 @@ memory, the power goes after each of them, and what was not synced is gone: byte
 file followed (all, none or the first half of the bytes are there), names that no fsync of the folder followed (every choice of
 them, by chance where there are more than five). That is stricter than any file system in use. Each different disk is
 written and recovered by what `/usr/libexec/tuxcare-recover --local` runs, and its files are compared as above.
+Of a verb with packages the power goes before the journal says that they are done, on a host on which rpm has not begun; what the
+system's programs write (grubby and its like) is not replayed and not compared.
 """

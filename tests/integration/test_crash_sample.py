@@ -98,8 +98,9 @@ def test_calls_of_rpm_and_of_scriptlets_are_seen(learned: Learned) -> None:
     assert {call.name for call in calls} >= {"open", "write", "rename", "chmod", "fopen", "fclose", "fsync"}
 
 
-def test_lost_writes(site: Site, learned: Learned) -> None:
-    found = lost.lost_writes(site, learned["repos revert"], SEED, one_of=10)
+@pytest.mark.parametrize("verb", ["repos revert", "fips enable"])
+def test_lost_writes(site: Site, learned: Learned, verb: str) -> None:
+    found = lost.lost_writes(site, learned[verb], SEED, one_of=10)
     assert found.disks > 10 and not found.wrong, "\n".join(found.wrong)
 
 
