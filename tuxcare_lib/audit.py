@@ -195,14 +195,22 @@ def _shown(check: Dict[str, str]) -> str:
 
 
 def _modules(modules: Sequence[Dict[str, Any]]) -> List[str]:
-    heads = ('Validated build', 'Installed', 'Verdict', 'Certificate', 'Files')
+    heads = ('Validated build', 'Installed', 'Verdict', 'Certificate', 'Signed by', 'Files')
     rows = ['<tr>{}</tr>'.format(''.join('<th>{}</th>'.format(head) for head in heads))]
     for module in modules:
-        differing = _lines(text for part in module['parts'] for key in ('altered', 'edited', 'unread') for text in part[key])
         cells = (_text(module['wanted']), _lines(part['nevra'] for part in module['parts']) or 'none',
-                 _word(module['state']), _text(module['certificate'] or 'not known'), differing or 'as in the package database')
+                 _word(module['state']), _text(module['certificate'] or 'not known'), *_verified(module['parts']))
         rows.append('<tr>{}</tr>'.format(''.join('<td>{}</td>'.format(cell) for cell in cells)))
     return ['<table>'] + rows + ['</table>'] if modules else []
+
+
+def _verified(parts: Sequence[Dict[str, Any]]) -> Tuple[str, str]:
+    """Who signed a module's packages, and how their files are; nothing was looked at where the mode is off."""
+    signers = [part['signer'] for part in parts if part['signer'] is not None]
+    if not signers:
+        return 'not looked at', 'not looked at'
+    differing = _lines(text for part in parts for key in ('altered', 'edited', 'unread') for text in part[key])
+    return _lines(sorted({signer.upper() or 'nobody' for signer in signers})), differing or 'as in the package database'
 
 
 def _lines(texts: Iterable[str]) -> str:

@@ -9,6 +9,7 @@ import pytest
 from tests.unit.test_proof import GOOD
 from tuxcare_lib import audit, proof
 from tuxcare_lib.audit import Findings
+from tuxcare_lib.proof import Evidence
 
 FOUND = Findings((('baseos', 'AlmaLinux 9.2 - BaseOS'), ('tuxcare-esu', 'TuxCare - ESU')),
                  ('gnutls-3.7.6-23.el9_2.tuxcare.3.x86_64', 'kernel-core-5.14.0-284.30.1.el9_2.x86_64',
@@ -49,11 +50,11 @@ def test_the_output_is_what_the_command_prints() -> None:
     assert list(checks) == ['V-269125', 'V-269126', 'V-269127', 'ALMA-09-009700']
 
 
-def document(text: Optional[str] = None) -> Dict[str, Any]:
+def document(text: Optional[str] = None, evidence: Evidence = GOOD) -> Dict[str, Any]:
     """A report's document; with a text it stands wherever the host has a say."""
-    found = proof.judge(GOOD)
+    found = proof.judge(evidence)
     reason = {'code': 'file', 'text': 'wrong', 'remedy': 'Mend it.'}
-    made = dict(proof.document(GOOD, found), host='web1', system='AlmaLinux 9.2', made_at='now', made_by='us', product=None,
+    made = dict(proof.document(evidence, found), host='web1', system='AlmaLinux 9.2', made_at='now', made_by='us', product=None,
                 pin=None, reasons=[reason], not_checked=['this'],
                 checks=[check._asdict() for check in audit.checks(FOUND)])
     return made if text is None else _everywhere(made, text)
@@ -88,8 +89,14 @@ def test_the_page_says_it_all() -> None:
     for word in ('web1', 'Verdict: ', 'validated', 'This boot runs exactly the validated builds', 'V-269127',
                  'fips-mode-setup --check',
                  'openssl-libs-1:3.0.7-20.el9_2.tuxcare.1.x86_64', '3.0.7-1d2bd88ee26b3c90',
-                 'as in the package database', 'fips=1 (default)'):
+                 'D07BF2A08D50EB66', 'as in the package database', 'fips=1 (default)'):
         assert word in seen.text, word
+
+
+def test_what_was_not_looked_at_is_not_called_good() -> None:
+    unread = {name: tuple(part._replace(signer=None) for part in parts) for name, parts in GOOD.parts.items()}
+    seen = Seen(audit.page(document(evidence=GOOD._replace(parts=unread))))
+    assert seen.text.count('not looked at') == 2 * len(unread) and 'as in the package database' not in seen.text
 
 
 def test_a_hostile_host_can_do_nothing_in_the_page() -> None:

@@ -44,7 +44,7 @@ non linux entry
 
 
 def part(nevr: str, order: int = 0, **changed: Any) -> Part:
-    return Part(nevr + '.x86_64', nevr.rsplit('-', 1)[1], order, **changed)
+    return Part(nevr + '.x86_64', nevr.rsplit('-', 1)[1], order, **dict({'signer': VENDOR[-16:].lower()}, **changed))
 
 
 def good_parts(**changed: Tuple[Part, ...]) -> Dict[str, Tuple[Part, ...]]:
@@ -56,7 +56,8 @@ def good_parts(**changed: Tuple[Part, ...]) -> Dict[str, Tuple[Part, ...]]:
 
 
 IN_FIPS = Boot(UNAME, True, '/boot/vmlinuz-' + UNAME, 'ro fips=1', 'FIPS')
-GOOD = Evidence(WANTED, IN_FIPS, good_parts(), 'FIPS', proof.entries(INFO, '/boot/vmlinuz-' + UNAME), proof.providers(SAID), True)
+GOOD = Evidence(WANTED, IN_FIPS, good_parts(), 'FIPS', proof.entries(INFO, '/boot/vmlinuz-' + UNAME), proof.providers(SAID), True,
+                signing_key=VENDOR)
 BEFORE = GOOD._replace(boot=IN_FIPS._replace(running_kernel=STOCK, mode_on=False), providers=None)
 OFF = Evidence(WANTED, Boot(STOCK, False, '/boot/vmlinuz-' + STOCK, 'ro', 'DEFAULT'), applied='DEFAULT')
 LATER = part('openssl-1:3.0.7-20.el9_2.tuxcare.2', 1), part('openssl-libs-1:3.0.7-20.el9_2.tuxcare.2', 1)
@@ -99,9 +100,8 @@ def codes(evidence: Evidence) -> Tuple[str, List[str]]:
     (GOOD._replace(parts=good_parts(openssl=(LATER[0], part('openssl-libs-1:3.0.7-16.el9_2', -1)))), 'broken', ['package']),
     (GOOD._replace(parts=good_parts(openssl=(part('openssl-libs-1:3.0.7-20.el9_2.tuxcare.1'),))), 'broken', ['package']),
     (nettle(altered=('/l: changed', '/m: missing')), 'broken', ['file', 'file']),
-    (nettle(signer=VENDOR[-16:].lower())._replace(signing_key=VENDOR), 'validated', []),
-    (nettle(signer='0' * 16)._replace(signing_key=VENDOR), 'broken', ['signature']),
-    (nettle(signer='')._replace(signing_key=VENDOR), 'broken', ['signature']),
+    (nettle(signer='0' * 16), 'broken', ['signature']),
+    (nettle(signer=''), 'broken', ['signature']),
     (nettle(edited=('/c: changed',), unread=('/k: no',)), 'validated', []),
     (GOOD._replace(providers=GOOD.providers[:1] if GOOD.providers else None), 'broken', ['provider']),
     (GOOD._replace(providers=(Provider('fips', 'n', '1', 'inactive'),)), 'broken', ['provider']),

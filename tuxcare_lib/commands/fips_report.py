@@ -13,8 +13,7 @@ from tuxcare_lib.model import Image, Report
 from tuxcare_lib.rootfs import Root
 
 _FORMATS = ('.html', '.json')
-_ALWAYS = ('Who built and signed the installed packages: names and digests are those of the package database.',
-           'Whether the vendor\'s certificates are active: the list of the validation program is not asked.',
+_ALWAYS = ('Whether the vendor\'s certificates are active: the list of the validation program is not asked.',
            'What programs bring their own cryptography, and what they do with these modules.')
 
 
