@@ -4,7 +4,7 @@
 import os
 from typing import Callable, List, Optional, Sequence, Tuple
 
-from tuxcare_lib import executor, fips, proof
+from tuxcare_lib import executor, fips, proof, rootfs
 from tuxcare_lib.errors import CommandError, TuxcareError
 from tuxcare_lib.model import Boot, Work
 from tuxcare_lib.proof import Entry
@@ -66,7 +66,7 @@ def run(root: Root, commands: Sequence[Tuple[str, ...]], say: Callable[[str], No
         say('Running: ' + ' '.join(command))
         executor.run(root, command, _LIMIT)
     if commands:
-        root.sync()
+        rootfs.sync()
     return list(commands)
 
 

@@ -267,8 +267,7 @@ def _amend(root: Root, **values: Any) -> None:
 
 
 def packages_are_done(root: Root) -> None:
-    """rpm has finished: from here on the operation goes forward without package work, after a power cut, too."""
-    root.sync()
+    """rpm has finished: from here on the operation goes forward without package work."""
     _amend(root, packages_done=True)
 
 

@@ -243,10 +243,6 @@ class Root:
         os.chmod(outside, mode)
         _sync_folder(os.path.dirname(outside))
 
-    def sync(self) -> None:
-        """Make durable what other programs have written: rpm, grubby and their like leave that to the system."""
-        os.sync()
-
     def rename(self, old: str, new: str) -> None:
         """Rename a file or a folder in one step and make that durable. An existing `new` folder has to be empty."""
         try:
@@ -350,6 +346,11 @@ def _set_xattrs(fd: int, image: Image, folder: str) -> None:
             os.setxattr(fd, name, value)
     if _ACL not in wanted and _ACL in dict(_xattrs(fd)):  # open(2) gave it the default one of the folder above
         os.removexattr(fd, _ACL)
+
+
+def sync() -> None:
+    """Make durable what other programs have written: rpm, grubby and their like leave that to the system."""
+    os.sync()
 
 
 def _sync_folder(path: str) -> None:

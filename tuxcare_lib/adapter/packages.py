@@ -12,7 +12,7 @@ import dnf.exceptions
 import dnf.transaction
 import libdnf.transaction
 
-from tuxcare_lib import boot, journal, messages, rpmdb
+from tuxcare_lib import boot, journal, messages, rootfs, rpmdb
 from tuxcare_lib.commands import Context, packages_have_begun
 from tuxcare_lib.commands.fips import WAY_BACK
 from tuxcare_lib.errors import CommandError, DeclinedError, RecoveryError, TuxcareError
@@ -196,6 +196,7 @@ class Transaction:
             raise CommandError(_sentence(' '.join(self._cli.command.get_error_output(error))))
         except (dnf.exceptions.Error, OSError) as error:
             raise CommandError(_sentence(error))
+        rootfs.sync()  # before the journal says that they are there
         logger.info('Complete!')
 
 
