@@ -66,7 +66,8 @@ VERBS: Tuple[Verb, ...] = (
         DRY_RUN._replace(help='enable, disable: ' + DRY_RUN.help, words=('enable', 'disable', 'report')), JSON),
          ('enable', 'disable', 'status', 'report'), argument='FILE', last='report', changes=True, needs_root=True),
     Verb('repos', 'show or change which mirrors the operating system\'s repositories use', (
-        *(option._replace(words=('switch', 'revert')) for option in _SIDES),
+        *(option._replace(help=option.help + also, words=('switch', 'revert')) for option, also in zip(
+            _SIDES, ('; switch: our lines again', ''))),
         DRY_RUN._replace(help='switch, revert: ' + DRY_RUN.help, words=('switch', 'revert')), JSON),
          ('diff', 'switch', 'revert'), changes=True, needs_root=True),
     Verb('uninstall', 'leave FIPS mode, put the community\'s packages back, unregister', (

@@ -21,7 +21,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     parser = argparse.ArgumentParser(prog='tuxcare-recover', description=__doc__.partition('\n')[0])
     parser.add_argument('--root', default='/', metavar='DIR', help='the root to work on (default: /)')
     parser.add_argument('--dry-run', action='store_true', help='print what would be changed; change nothing')
-    parser.add_argument('--local', action='store_true', help='leave a seat taken that an operation which was cut off had')
+    parser.add_argument('--local', action='store_true', help='leave a seat taken that cannot be given back')
     given = parser.parse_args(arguments)
     try:
         report = recover.run(_context(Root(given.root), {'dry_run': given.dry_run, 'local': given.local}))
