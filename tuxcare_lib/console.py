@@ -22,12 +22,13 @@ class Console:
         return bool(sys.stdin and sys.stdin.isatty() and sys.stderr and sys.stderr.isatty())
 
     def ask(self, question: str, warning: str = '') -> bool:
-        """Yes or no; -y (who sees the warning) and --assumeno answer it. Raises DeclinedError where nobody can be asked."""
+        """Yes or no; -y answers it, and sees the warning. Raises DeclinedError for --assumeno, and where nobody can be asked."""
         if self._assume and warning:
             self.warn(warning)
-        if self._assume is not None:
-            return self._assume
-        return self.ask_person('{} {}'.format(warning, question).strip(), '-y answers it.')
+        whole = '{} {}'.format(warning, question).strip()
+        if self._assume is False:
+            raise DeclinedError('Not done, since --assumeno answers no: ' + whole)
+        return self._assume or self.ask_person(whole, '-y answers it.')
 
     def ask_person(self, question: str, instead: str = 'Run it at a terminal.') -> bool:
         """As `ask`, for what -y must not decide. Raises DeclinedError where nobody can be asked, with what to do `instead`."""

@@ -23,8 +23,8 @@ DRY_RUN = 'Dry run: nothing was changed.'
 REBOOT = 'A reboot is due: the host enters FIPS mode when it starts {kernel}.'
 KEY_ON_COMMAND_LINE = ('A licence key on the command line can be seen by every user of this host while the command runs; '
                        '--license-key-file FILE (or -) or TUXCARE_LICENSE_KEY hide it.')
-LEAVES = ('This host leaves {pin}: the next `dnf upgrade` takes it to the newest minor release, which cannot be undone.{fips} '
-          'Go on?')
+GO_ON = '{} Go on?'
+LEAVES = 'This host leaves {}: the next `dnf upgrade` takes it to the newest minor release, which cannot be undone.'
 CLOSES = ('A host that has left {} cannot come to {} any more without a reinstallation; '
           'once `dnf upgrade` has run, a move to {} cannot be undone.')
 FIPS_LOOSE = ('FIPS mode stays on, and nothing holds the validated packages any more; '
@@ -77,8 +77,8 @@ FIPS_LEFT_AGAIN = 'A reboot is due. Then run `dnf tuxcare fips disable --package
 DRIFT = ('This host is not held on {} any more: the next `dnf upgrade` takes it to the newest minor release, '
          'which cannot be undone.')
 UNINSTALL_FIRST = ('A kernel of TuxCare\'s is running, or is the only one, and cannot be removed. First {kernel} becomes the '
-                   'default and FIPS mode is left; after a reboot `dnf tuxcare uninstall` puts {number} packages back and '
-                   'unregisters. Go on?')
+                   'default and FIPS mode is left; after a reboot `dnf tuxcare uninstall` puts {number} packages back.')
+UNINSTALL_THEN = 'It unregisters then, too.'
 UNINSTALL_AGAIN = 'A reboot is due. Then run `dnf tuxcare uninstall{options}` again: it puts the packages back and unregisters.'
 UNINSTALL_PACKAGES = '{number} packages of TuxCare\'s are replaced by the operating system\'s newest. Go on?'
 UNINSTALL_SEAL = 'This image does not register at its first boot any more. Go on?'

@@ -49,7 +49,7 @@ def test_dry_run_of_the_second_stage(left: Host, service: Service) -> None:
     assert "Package: Downgrade openssl-1:3.0.7-16.el9_2.x86_64" in shown and told["commands"] == []
     paths = {entry["path"] for entry in told["files"]}
     assert {"/" + BASEOS, "/etc/dnf/vars/tuxcare_token", "/var/lib/tuxcare/fips.json"} <= paths
-    assert len(told["requests"]) == 1 and "unregister" in told["requests"][0]
+    assert len(told["requests"]) == 1 and "unregister" in told["requests"][0] and "This host leaves 9.2" in told["notes"][-1]
 
 
 @pytest.mark.parametrize("args", [["--assumeno"], []], ids=["--assumeno", "no terminal"])
@@ -58,7 +58,7 @@ def test_nobody_agrees(grown: Grown, host: Host, service: Service, kind: str, ar
     host = grown.copy(kind, host)
     before = calls(host)
     with untouched(host, service):
-        refused(host.dnf(*args, "tuxcare", "uninstall", timeout=60))
+        refused(host.dnf(*args, "tuxcare", "uninstall", timeout=60), "This host leaves 9.2", "cannot be undone")
     assert calls(host) == before
 
 
@@ -77,15 +77,16 @@ def test_json(left: Host) -> None:
     told = document(done)
     assert (told["changed"], told["registered"], told["reboot"], told["seat_returned"]) == (True, False, False, True)
     assert "openssl-1:3.0.7-16.el9_2.x86_64" in told["installed"] and "kernel-" + VALIDATED in told["erased"]
-    assert "Complete!" in done.stderr
+    assert "Complete!" in done.stderr and ["not held on 9.2 any more" in note for note in told["notes"]] == [True]
     told = document(left.dnf("-y", "tuxcare", "uninstall", "--json"))
-    assert (told["changed"], told["installed"], told["erased"]) == (False, [], [])
+    assert (told["changed"], told["installed"], told["erased"], told["notes"]) == (False, [], [], [])
 
 
 def test_json_of_the_first_stage(in_fips: Host) -> None:
     for changed in (True, False):
         told = document(in_fips.dnf("-y", "tuxcare", "uninstall", "--json"))
         assert (told["changed"], told["registered"], told["reboot"], told["installed"]) == (changed, True, True, [])
+        assert [AGAIN in note for note in told["notes"]] == [True]
 
 
 def test_json_asks_nobody(in_fips: Host, service: Service) -> None:

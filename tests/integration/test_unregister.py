@@ -417,5 +417,5 @@ def test_it_asks_and_says_what_follows(host: Host, service: Service) -> None:
     with untouched(host, service):
         line = refused(host.dnf("tuxcare", "unregister"), "leaves 9.2", "cannot be undone", "without a terminal")
         assert "FIPS" not in line
-        refused(host.dnf("--assumeno", "tuxcare", "unregister"), "Nothing was changed")
+        refused(host.dnf("--assumeno", "tuxcare", "unregister"), "--assumeno", "leaves 9.2", "cannot be undone")
     is_done(host.dnf("-y", "tuxcare", "unregister"))

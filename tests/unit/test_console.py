@@ -45,10 +45,12 @@ def test_a_person_answers(typed: bytes, answer: bool) -> None:
             said += os.read(person, 4096)
 
 
-@pytest.mark.parametrize('assume', [True, False])
-def test_dnfs_own_options_answer_without_asking(assume: bool) -> None:
-    with terminal(b'n\n' if assume else b'y\n'):
-        assert console(assume).ask('Go on?') is assume
+def test_dnfs_own_options_answer_without_asking() -> None:
+    with terminal(b'n\n'):
+        assert console(True).ask('Go on?') is True
+    with terminal(b'y\n'), pytest.raises(DeclinedError) as caught:
+        console(False).ask('Go on?', 'It cannot be undone.')
+    assert '--assumeno' in str(caught.value) and 'It cannot be undone. Go on?' in str(caught.value)
 
 
 def test_what_yes_must_not_decide_is_asked_all_the_same() -> None:

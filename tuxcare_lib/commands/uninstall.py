@@ -118,15 +118,17 @@ def _target(context: Context, now: Boot, others: List[str], theirs: List[str]) -
 
 def question(prepared: Prepared) -> str:
     """What is about to happen, asked before anything is changed."""
-    record = prepared.facts.registration
+    facts = prepared.facts
     if prepared.is_first_stage:
         kernel = prepared.target.default_kernel or 'the newest kernel of the community, which is installed first,'
-        return messages.UNINSTALL_FIRST.format(kernel=kernel, number=len(prepared.packages))
-    if not prepared.facts.is_registered:
-        if not prepared.packages and prepared.facts.has_seal:
+        first = messages.UNINSTALL_FIRST.format(kernel=kernel, number=len(prepared.packages))
+        then = [messages.UNINSTALL_THEN, unregister.leaves(facts)] if facts.is_registered else []
+        return messages.GO_ON.format(' '.join([first] + then))
+    if not facts.is_registered:
+        if not prepared.packages and facts.has_seal:
             return messages.UNINSTALL_SEAL
         return messages.UNINSTALL_PACKAGES.format(number=len(prepared.packages))
-    return messages.LEAVES.format(pin=record.pin if record else 'its minor release', fips='')
+    return messages.GO_ON.format(unregister.leaves(facts))
 
 
 def community_repositories(context: Context, prepared: Prepared) -> List[str]:
@@ -168,9 +170,10 @@ def _again(context: Context) -> str:
 
 def done_already(context: Context, prepared: Prepared) -> Report:
     """Nothing is left to do, or nothing before a reboot."""
-    return Report((_again(context) if prepared.must_reboot else messages.NOTHING_TO_DO,), {
+    notes = [_again(context)] if prepared.must_reboot else []
+    return Report(tuple(notes) or (messages.NOTHING_TO_DO,), {
         'command': 'uninstall', 'exit_status': 0, 'changed': False, 'installed': [], 'erased': [],
-        'registered': prepared.facts.is_registered, 'reboot': prepared.must_reboot})
+        'registered': prepared.facts.is_registered, 'reboot': prepared.must_reboot, 'notes': notes})
 
 
 def dry_run(context: Context, prepared: Prepared, transaction: Sequence[str]) -> Report:
@@ -182,7 +185,7 @@ def dry_run(context: Context, prepared: Prepared, transaction: Sequence[str]) ->
         notes = (_again(context),)
     elif prepared.facts.is_registered:
         undone, notes_of_files = unregister.taken_back(context, prepared.facts)
-        files, notes = files + undone, tuple(notes_of_files)
+        files, notes = files + undone, tuple(notes_of_files) + (unregister.leaves(prepared.facts),)
         requests = () if context.options.flag('local') else ('POST ' + context.settings.unregister_url,)
     elif prepared.facts.has_seal:
         files = files + sealing.broken(prepared.facts)
@@ -206,11 +209,11 @@ def finish(context: Context, prepared: Prepared, planned: Work) -> Report:
     if prepared.is_first_stage:
         return Report((_again(context),), dict(
             packages, command='uninstall', exit_status=0, changed=bool(prepared.commands or planned.install), reboot=True,
-            registered=prepared.facts.is_registered))
+            registered=prepared.facts.is_registered, notes=[_again(context)]))
     lines: Tuple[str, ...] = ()
     if prepared.packages:
         lines = (messages.UNINSTALLED.format(number=len(prepared.packages)),)
-    document: Dict[str, Any] = {'changed': bool(prepared.packages or prepared.commands), 'registered': False}
+    document: Dict[str, Any] = {'changed': bool(prepared.packages or prepared.commands), 'registered': False, 'notes': []}
     if prepared.facts.is_registered or prepared.facts.has_seal:
         left = _unregister(context, prepared.facts, bool(prepared.packages))
         lines, document = lines + left.lines, left.document

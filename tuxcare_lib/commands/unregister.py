@@ -30,8 +30,7 @@ def run(context: Context) -> Report:
     taken_back(context, facts)  # a conflict is told before anybody is asked
     no_copy(context, facts)
     loose = fips.will_be_on(boot.read(context.root))
-    pin = facts.registration.pin if facts.registration else 'its minor release'
-    if not context.console.ask(messages.LEAVES.format(pin=pin, fips=' ' + messages.FIPS_LOOSE if loose else '')):
+    if not context.console.ask(messages.GO_ON.format(leaves(facts) + (' ' + messages.FIPS_LOOSE if loose else ''))):
         raise DeclinedError('Nothing was changed.')
     return carry_out(context, [messages.FIPS_LOOSE] if loose else [])
 
@@ -40,6 +39,11 @@ def carry_out(context: Context, told: List[str], verb: str = 'dnf tuxcare unregi
     """Unregister, nobody being asked any more. `told` are notes for the report, `verb` is what the journal calls it."""
     with exclusive(context, intents=True):
         return _unregister(context, told, verb)
+
+
+def leaves(facts: Facts) -> str:
+    """What unregistering makes of a host, before it is done."""
+    return messages.LEAVES.format(facts.registration.pin if facts.registration else 'its minor release')
 
 
 def taken_back(context: Context, facts: Facts) -> Tuple[List[Change], List[str]]:
@@ -54,7 +58,7 @@ def _done_already() -> Report:
 def _dry_run(context: Context, facts: Facts) -> Report:
     changes, notes = taken_back(context, facts)
     requests = () if context.options.flag('local') else ('POST ' + context.settings.unregister_url,)
-    return plan_report('unregister', Plan(requests, tuple(changes), notes=tuple(notes)))
+    return plan_report('unregister', Plan(requests, tuple(changes), notes=tuple(notes) + (leaves(facts),)))
 
 
 def _unregister(context: Context, told: List[str], verb: str) -> Report:
@@ -82,7 +86,7 @@ def _unregister(context: Context, told: List[str], verb: str) -> Report:
     drift = messages.DRIFT.format(record.pin if record else 'its minor release')
     return Report((messages.DEREGISTERED, seat, drift) + tuple(notes), {
         'command': 'unregister', 'exit_status': 0, 'changed': True, 'registered': False, 'seat_returned': not local,
-        'files': sorted([change.path for change in changes] + links), 'notes': notes})
+        'files': sorted([change.path for change in changes] + links), 'notes': [drift] + notes})
 
 
 def _remove_links(context: Context, paths: List[str]) -> None:
