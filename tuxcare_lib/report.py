@@ -6,6 +6,7 @@ from typing import Any, Dict, FrozenSet, List, Optional, Sequence, Tuple
 
 from tuxcare_lib import messages, planner
 from tuxcare_lib.errors import Check, ConfigurationError, ConflictError, TuxcareError
+from tuxcare_lib.host import SIGNING_KEY
 from tuxcare_lib.model import Change, Plan, Report
 
 # Grows by addition only; docs/json.md describes it.
@@ -95,7 +96,8 @@ def _action(change: Change) -> str:
 
 
 def _diff(change: Change) -> Optional[str]:
-    if change.secret or change.path.endswith('.json'):
+    # A plan does not know the signing key, which the service has.
+    if change.secret or change.path == SIGNING_KEY or change.path.endswith('.json'):
         return None
     before, after = (image.data if image else b'' for image in (change.before, change.after))
     return planner.diff(change.path, before, after) or None

@@ -309,6 +309,11 @@ def test_dry_run_shows_everything_and_changes_nothing(any_host: Host, service: S
     assert "POST" in shown and REGISTER in shown and "/tuxcare/RPM-GPG-KEY-TuxCare" in shown
 
 
+def test_dry_run_does_not_empty_a_signing_key_that_is_there(host: Host) -> None:
+    (host.root / "etc/pki/rpm-gpg/RPM-GPG-KEY-TuxCare").write_text("one of an image\n")
+    assert "one of an image" not in is_done(host.dnf("tuxcare", "register", "--dry-run"))
+
+
 def test_dry_run_needs_no_key(host: Host, service: Service) -> None:
     with untouched(host, service):
         is_done(host.dnf("tuxcare", "register", "--dry-run"))
