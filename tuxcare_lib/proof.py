@@ -28,7 +28,7 @@ MEANINGS = {
     OFF: 'FIPS mode is neither on nor will be.',
     UNKNOWN: 'FIPS mode is off, and it could not be read what boots next.',
 }
-_COMPLIANT = 'Some builds are later FIPS builds, not the validated ones, which `dnf tuxcare fips enable --strict` installs.'
+LATER = 'Some builds are later FIPS builds, not the validated ones, which `dnf tuxcare fips enable --strict` installs.'
 _AS_IT_SHOULD_BE = (VALIDATED, COMPLIANT)
 _ENABLE = messages.ENABLE_HINT
 
@@ -371,7 +371,7 @@ def rows(evidence: Evidence, found: Proof) -> List[Tuple[str, str]]:
     policy = boot.policy + ('' if boot.policy == evidence.applied else ', in effect {}'.format(evidence.applied or 'none'))
     edited = [text for module in found.modules for part in module.parts for text in part.edited]
     return [
-        ('Verdict', found.verdict + ('\n' + _COMPLIANT if found.verdict == COMPLIANT else '')),
+        ('Verdict', found.verdict + ('\n' + LATER if found.verdict == COMPLIANT else '')),
         ('This boot', verified(evidence, found)),
         ('Modules', '\n'.join(map(_module_row, found.modules))),
         ('Edited', '\n'.join(edited)),

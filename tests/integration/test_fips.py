@@ -112,7 +112,7 @@ def test_a_default_that_was_changed_is_set_again(host: Host) -> None:
 @pytest.mark.registered
 def test_later_builds_of_the_vendor_are_no_reason_to_go_back(host: Host) -> None:
     is_done(host.dnf("-y", "upgrade", "openssl"))
-    enable(host)
+    assert "fips enable --strict" in is_done(host.dnf("-y", "tuxcare", "fips", "enable"))
     assert "openssl-1:3.0.7-20.el9_2.tuxcare.2.x86_64" in host.installed()
 
 

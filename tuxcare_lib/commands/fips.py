@@ -157,6 +157,7 @@ def report(context: Context, prepared: Prepared, done: Sequence[Tuple[str, ...]]
     facts = gathering.gather(context.root, context.architecture)
     judged = proof.judge(evidence.find(context.root, context.catalogue, context.settings.gpg_key_fingerprint, facts, state))
     left = [reason for reason in judged.reasons if reason.code not in ('reboot', 'running-kernel')]
+    lines += [proof.LATER] if any(module.state == proof.COMPLIANT for module in judged.modules) else []
     lines += [str(reason) for reason in left]
     status = proof.FOUND if left else 0
     document: Dict[str, Any] = {'command': 'fips enable', 'exit_status': status, 'changed': not prepared.is_done,
