@@ -91,7 +91,7 @@ def test_a_finding(host: Host, code: str) -> None:
 
 
 @pytest.mark.registered
-@pytest.mark.parametrize("code", ["record", "variable", "own-repositories", "token", "marker", "unpinned", "journal"])
+@pytest.mark.parametrize("code", ["record", "variable", "own-repositories", "token", "marker", "unpinned", "drift", "journal"])
 def test_the_remedy_ends_it(host: Host, code: str) -> None:
     FINDINGS[code][0](host)
     (told,) = [entry for entry in document(host.dnf("tuxcare", "status", "--check", "--json"), status=4)["findings"]

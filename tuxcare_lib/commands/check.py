@@ -137,7 +137,7 @@ def _repository_files(context: Context, facts: Facts, record: Registration) -> L
                                     'Put it back; where it is not needed any more, `dnf tuxcare repos switch` forgets it.'))
         else:
             findings.append(Finding('drift', '{}: a line written by dnf tuxcare was edited since.'.format(change.path),
-                                    'Put it back; `dnf tuxcare repos diff` shows it.'))
+                                    'Put it back: `dnf tuxcare repos diff` shows it, `dnf tuxcare repos switch --ours` does it.'))
     return findings + _foreign_trees(context, facts, record)
 
 
