@@ -77,7 +77,10 @@ def _write_scripts(host: Host) -> List[Path]:
     By --installroot the first runs dnf on the host instead: there is no `/` to be in.
     """
     wrapper, shell, reboot = (host.directory / name for name in ("in-host", "shell-in-host", "reboot-host"))
-    reboot.write_text("#!/bin/sh\nkill -USR1 %d\n" % os.getpid())
+    # It ends when the host is up: then the wrapper is there again.
+    there = shlex.quote(str(wrapper))
+    reboot.write_text("#!/bin/sh\nrm -f %s\nkill -USR1 %d\nfor _ in $(seq 300); do [ -x %s ] && exit; sleep 0.1; done\nexit 1\n"
+                      % (there, os.getpid(), there))
     reboot.chmod(0o755)
     if host.slash:
         host.write_wrapper(wrapper, [])
