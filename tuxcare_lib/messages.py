@@ -87,9 +87,14 @@ TOKEN_LOST = '{} is missing or damaged, and the service alone has a token. ' + R
 DROPPED = '{} was edited since; it is put right, and the edit is dropped.'
 UNINSTALL_PLUGIN = 'The plugin itself goes with: dnf remove dnf-plugin-tuxcare'
 
+_OF_DNF = re.compile(r'\bdnf (?=(?:-y )?(?:tuxcare|install|reinstall|distro-sync)\b)')
+_OF_A_FILE = re.compile(r'\b(?:truncate -s 0|mv|chown \S+|chmod \S+) (?=/)')
+
 
 def aimed(text: str, root: str) -> str:
     """A text whose commands are for the host below `root`: typed as they stand they would be for this machine."""
     if root == '/':
         return text
-    return re.sub(r'\bdnf (?=(?:-y )?tuxcare\b)', lambda found: 'dnf --installroot={} '.format(shlex.quote(root)), text)
+    there = shlex.quote(root)
+    text = _OF_DNF.sub(lambda found: 'dnf --installroot={} '.format(there), text)
+    return _OF_A_FILE.sub(lambda found: found.group() + ('' if text.startswith(there + '/', found.end()) else there), text)

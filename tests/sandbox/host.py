@@ -9,6 +9,7 @@ is installed from its package: only that way tells the truth about default addre
         done = host.dnf("tuxcare", "status", "--json")
 """
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -108,6 +109,7 @@ class Host:
 
     def as_of_slash(self, text: str) -> str:
         """What was said, as a slash host would have said it."""
+        text = re.sub(r"\b(truncate -s 0|mv|chown \S+|chmod \S+) %s(?=/)" % re.escape(str(self.root)), r"\1 ", text)
         return text.replace("dnf --installroot=%s " % self.root, "dnf ")
 
     def aimed(
