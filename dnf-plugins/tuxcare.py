@@ -135,7 +135,7 @@ class _Aimed(object):
         return True
 
     def _aim(self, record: logging.LogRecord, text: str) -> None:
-        if 'tuxcare' in text:
+        if 'tuxcare' in text or 'Run' in text:
             from tuxcare_lib import messages
             record.msg, record.args = messages.aimed(text, self._root), ()
 
