@@ -4,7 +4,7 @@
 import ipaddress
 import re
 from typing import Dict, List, NamedTuple, Optional, Tuple
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from tuxcare_lib import schema
 from tuxcare_lib.errors import ConfigurationError, Problem
@@ -43,11 +43,18 @@ def _link_local(value: str) -> str:
 
 def _proxy(value: str) -> str:
     """A proxy's address, in which a user name and password may stand; empty for none."""
-    if value and not re.match(r'(https?|socks[45]h?)://[!-~]+\Z', value, re.A):
-        raise ValueError('an address that begins with http://, https:// or socks5:// is needed')
+    if value and not re.match(r'[!-~]+\Z', value, re.A):
+        raise ValueError('an address without blanks is needed')
     if value:
-        schema.host(value)
+        _reachable(value)
     return value
+
+
+def _reachable(proxy: str) -> None:
+    """Raises ValueError for a proxy's address whose scheme or host cannot be one, without its words."""
+    if not re.match('(https?|socks4a?|socks5h?)://', proxy):
+        raise ValueError('an address that begins with http://, https:// or socks5:// is needed')
+    schema.host(proxy)
 
 
 def _mirrors(value: str) -> Tuple[str, ...]:
@@ -113,10 +120,20 @@ def read(text: Optional[str], defaults: Dict[str, str], path: str = PATH) -> Set
     return Settings(**values)  # type: ignore[arg-type]
 
 
+def dnf_proxy(value: str, user: str, password: str) -> str:
+    """dnf's proxy as an address. As curl has it: http:// where no scheme is given, user and password as they stand."""
+    if value in ('', '_none_'):
+        return ''
+    scheme, _, rest = (value if '://' in value else 'http://' + value).partition('://')
+    if user:
+        rest = '{}:{}@{}'.format(quote(user, safe=''), quote(password, safe=''), rest.rpartition('@')[2])
+    return '{}://{}'.format(scheme.lower(), rest)
+
+
 def check_proxy(value: str) -> None:
     """dnf takes any text for its own proxy. Raises ConfigurationError, without the text: it may hold a password."""
     try:
-        schema.host(value if '://' in value else 'http://' + value)
+        _reachable(value)
     except ValueError as error:
         raise ConfigurationError([Problem('proxy of dnf.conf (or --setopt)', 0, str(error))], 'Correct it.')
 

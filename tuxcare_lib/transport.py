@@ -4,6 +4,7 @@
 The environment and files of the user do not steer it (proxies, .netrc, certificate bundles come from the configuration alone).
 """
 
+import base64
 import contextlib
 import os
 import random
@@ -12,8 +13,8 @@ import threading
 import time
 import traceback
 from email.utils import parsedate_to_datetime
-from typing import Callable, NamedTuple, Optional, Tuple, Union
-from urllib.parse import urljoin, urlsplit
+from typing import Callable, Dict, NamedTuple, Optional, Tuple, Union
+from urllib.parse import unquote_to_bytes, urljoin, urlsplit
 
 import requests
 
@@ -61,6 +62,17 @@ class _Session(requests.Session):
         """None: `Transport` decides."""
 
 
+class _Adapter(requests.adapters.HTTPAdapter):
+    """requests sends a proxy's password in Latin-1, and fails at other letters; here it is what the address says, as of curl."""
+
+    def proxy_headers(self, proxy: str) -> Dict[str, str]:
+        """The user and password of an address."""
+        words = unquote_to_bytes(urlsplit(proxy).netloc.rpartition('@')[0])
+        if not words:
+            return {}
+        return {'Proxy-Authorization': 'Basic ' + base64.b64encode(words if b':' in words else words + b':').decode('ascii')}
+
+
 class Transport:
     """Sends requests. `sleep` and `jitter` are arguments so that time and chance can be the test's; `say` is told of waiting."""
 
@@ -72,6 +84,8 @@ class Transport:
         self._say = say
         self._jitter = jitter
         self._session = _Session()
+        for scheme in list(self._session.adapters):
+            self._session.mount(scheme, _Adapter())
         self._session.trust_env = False  # no proxy, no password, no certificates from the environment
         os.environ.pop('SSLKEYLOGFILE', None)  # urllib3 would write down there what our sessions are encrypted with
         if not network.verify:  # who chose that was told by the caller; once for each request is noise

@@ -51,6 +51,7 @@ def service(servers: Service) -> Iterator[Service]:
     servers.clear_requests()
     yield servers
     servers.cancel_faults()
+    servers.proxy.wanted = None
     for seat in set(servers.licences.seats()) - seats:
         servers.licences.unregister(seat.token)
     servers.keys.clear()

@@ -3,11 +3,12 @@
 
 With it a program reaches https://repo.almalinux.org and the like by their real names, without name resolution.
 """
+import base64
 import select
 import socket
 import socketserver
 import threading
-from typing import Any, List, Tuple
+from typing import Any, List, Optional, Tuple
 
 __all__ = ["Proxy"]
 
@@ -19,12 +20,22 @@ class _Tunnel(socketserver.StreamRequestHandler):
 
     def handle(self) -> None:
         words = self.rfile.readline(4096).decode("latin-1").split()
-        while self.rfile.readline(65536).strip():
-            pass
+        credentials = None
+        while True:
+            line = self.rfile.readline(65536).strip()
+            if not line:
+                break
+            if line.lower().startswith(b"proxy-authorization: basic "):
+                credentials = base64.b64decode(line.split()[2])
         if len(words) != 3 or words[0] != "CONNECT":
             self.wfile.write(b"HTTP/1.1 405 Method Not Allowed\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
             return
         self.server.targets.append(words[1])
+        self.server.credentials.append(credentials)
+        if self.server.wanted not in (None, credentials):
+            self.wfile.write(b'HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm="sandbox"\r\n')
+            self.wfile.write(b"Content-Length: 0\r\nConnection: close\r\n\r\n")
+            return
         try:
             self._join()
         except OSError:
@@ -46,7 +57,10 @@ class _Tunnel(socketserver.StreamRequestHandler):
 
 
 class Proxy(socketserver.ThreadingTCPServer):
-    """Knows CONNECT alone; `targets` are the HOST:PORT asked for, in order."""
+    """Knows CONNECT alone; `targets` are the HOST:PORT asked for, in order, `credentials` the USER:PASSWORD given with each.
+
+    Where `wanted` is set, only who gives that is let through.
+    """
 
     daemon_threads = True
     allow_reuse_address = True
@@ -54,6 +68,8 @@ class Proxy(socketserver.ThreadingTCPServer):
     def __init__(self, end: Tuple[str, int]) -> None:
         self.end = end
         self.targets: List[str] = []
+        self.credentials: List[Optional[bytes]] = []
+        self.wanted: Optional[bytes] = None
         self.stopping = threading.Event()
         super().__init__(("127.0.0.1", 0), _Tunnel)
         self.url = "http://127.0.0.1:%d" % self.server_address[1]

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Time and repetition on the network, against a real server on this machine: what ends, what is sent again, and when."""
 
+import base64
 import contextlib
 import http.server
 import random
@@ -322,3 +323,22 @@ def test_tls_that_breaks_once_the_request_is_sent(tmp_path: Path, monkeypatch: p
         Transport(Network(ca_file=certificate)).send(Request('POST', url, 'register', {'key': 'x'}))
     assert 'TLS with' in str(caught.value) and caught.value.maybe_received
     assert not (tmp_path / 'secrets').exists()
+
+
+# --- a proxy --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize('words, sent', [
+    ('', None), ('user', b'user:'), ('user:', b'user:'), ('a%3Ab:p%40%2F%25', b'a:b:p@/%'), ('%C5%82:%FC', b'\xc5\x82:\xfc'),
+])
+def test_what_stands_in_the_address_of_a_proxy_is_sent_to_it(words: str, sent: Optional[bytes]) -> None:
+    seen: List[Optional[str]] = []
+
+    def answer(handler: http.server.BaseHTTPRequestHandler) -> None:
+        seen.append(handler.headers.get('Proxy-Authorization'))
+        status(200)(handler)
+
+    with serving(answer) as (url, _):
+        proxy = url.replace('//', '//' + words + '@') if words else url
+        send('http://elsewhere.example.com/', proxy=proxy)
+    assert seen == [None if sent is None else 'Basic ' + base64.b64encode(sent).decode('ascii')]

@@ -26,7 +26,7 @@ from tuxcare_lib.errors import (Check, CommandError, DeclinedError, PreflightErr
 from tuxcare_lib.model import Report, Request, Response, Work
 from tuxcare_lib.report import check_lines
 from tuxcare_lib.rootfs import Root
-from tuxcare_lib.settings import Settings, check_proxy
+from tuxcare_lib.settings import Settings, check_proxy, dnf_proxy
 
 logger = logging.getLogger('dnf')
 
@@ -352,11 +352,9 @@ class _Sender:
 
 def _network(conf: Any) -> Dict[str, Any]:
     """dnf's own proxy (with its user and password) and certificates, for our transport."""
-    proxy = conf.proxy or ''
-    if proxy and conf.proxy_username:
-        scheme, _, rest = proxy.partition('://')
-        proxy = '{}://{}:{}@{}'.format(scheme, conf.proxy_username, conf.proxy_password or '', rest)
-    return {'proxy': proxy, 'ca_file': conf.sslcacert or '', 'verify': bool(conf.sslverify)}
+    user = conf.proxy_username if conf.proxy_auth_method in ('any', 'basic') else ''  # Basic is all that our transport knows
+    return {'proxy': dnf_proxy(conf.proxy or '', user or '', conf.proxy_password or ''),
+            'ca_file': conf.sslcacert or '', 'verify': bool(conf.sslverify)}
 
 
 def _now() -> str:
