@@ -13,7 +13,7 @@ import threading
 import time
 import traceback
 from email.utils import parsedate_to_datetime
-from typing import Callable, Dict, NamedTuple, Optional, Tuple, Union
+from typing import Callable, Dict, NamedTuple, Optional, Tuple, Type, Union
 from urllib.parse import unquote_to_bytes, urljoin, urlsplit
 
 import requests
@@ -22,7 +22,9 @@ from tuxcare_lib import __version__
 from tuxcare_lib.errors import ServiceError, TransportError
 from tuxcare_lib.model import Request, Response
 
-_CHUNK = 65536
+_BENEATH: Type[Exception] = requests.packages.urllib3.exceptions.HTTPError  # type: ignore[attr-defined]
+# What is read at once of what may be packed, a thousandfold; older urllib3 unpack all of it.
+_CHUNK = 8192
 # Bytes beside the body: chunks have sizes, and a trailer.
 _FRAMES = 1 << 20
 _MOST_REDIRECTS = 3
@@ -177,7 +179,8 @@ class Transport:
                     timeout=(self._network.timeout, self._network.timeout), verify=verify, proxies=proxies) as response:
                 return _Answer(response.status_code, _body(response, request), response.headers.get('Location', ''),
                                response.headers.get('Retry-After', ''), response.headers.get('Date', ''))
-        except (requests.exceptions.RequestException, OSError, ValueError) as error:  # ValueError: headers that are none
+        # ValueError: headers that are none; and of urllib3's own requests hands on what it does not know.
+        except (requests.exceptions.RequestException, _BENEATH, OSError, ValueError) as error:
             failure = _translated(error, url, self._network.ca_file)
         # Out here, so that it carries no exception of the library's: a log with tracebacks would show the URL, token and all.
         assert failure is not None
@@ -190,7 +193,7 @@ def _body(response: requests.Response, request: Request) -> bytes:
         raise _Unfit('{} packed its answer in a way that nobody asked for.'.format(_host(request.url)),
                      'Check the address in the configuration.')
     _measure(response, request)
-    body = b''
+    body = bytearray()
     for chunk in response.iter_content(_CHUNK):
         body += chunk
         if len(body) > request.limit:
@@ -198,7 +201,7 @@ def _body(response: requests.Response, request: Request) -> bytes:
     promised = response.headers.get('Content-Length', '')
     if promised.isdigit() and response.raw.tell() < int(promised):  # requests takes what came for the whole
         raise _broken_off(request.url)
-    return body
+    return bytes(body)
 
 
 def _measure(response: requests.Response, request: Request) -> None:

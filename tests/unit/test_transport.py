@@ -267,11 +267,12 @@ def raw(data: bytes, endless: bool = False) -> Answer:
     (raw(b'HTTP/1.1 302 Found\r\nLocation: https://[::1\r\nContent-Length: 0\r\n\r\n'), 'no address'),
     (raw(b'HTTP/1.1 302 Found\r\nLocation: //a\x1bc\x80.example.com\r\nContent-Length: 0\r\n\r\n'), '//a?c?.example'),
     (raw(b'HTTP/1.1 200 OK\r\nContent-Length: \xb2\r\n\r\n{}'), 'broke off'),
+    (raw(b'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}'), 'broke off'),
     (raw(b'HTTP/1.1 200 OK\r\nContent-Encoding: gzip, gzip\r\nContent-Length: 2\r\n\r\n{}'), 'packed'),
     (raw(b'HTTP/1.1 200 OK\r\nContent-Encoding: br\r\nContent-Length: 2\r\n\r\n{}'), 'packed'),
     (raw(b'upstream unreachable: Connection refused\r\n\r\n'), 'broke off'),
 ], ids=['a redirect without end', 'a chunk without end', 'a line without end', 'no address', 'an escape', 'no length',
-        'packed twice', 'packed too well', 'words of another error'])
+        'two lengths', 'packed twice', 'packed too well', 'words of another error'])
 def test_an_answer_that_means_harm(answer: Answer, words: str) -> None:
     """Told as what it is, soon, and a registration is not sent again: the server has had it."""
     with serving(answer) as (url, asked):
