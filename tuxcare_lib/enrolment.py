@@ -118,7 +118,7 @@ def give_back(settings: Settings, token: Token, host_name: str) -> Dialogue:
 
 
 def de_register(settings: Settings, token: Token, host_name: str) -> Dialogue:
-    """De-register a token. Raises ServiceError where the service does not confirm it; a token it does not know is gone."""
+    """De-register a token; one that the service says it does not know is gone. Raises ServiceError where it confirms neither."""
     response = yield Request('POST', settings.unregister_url, 'give the seat back',
                              {'token': token.secret, 'host_name': host_name})
     if response.status not in (200, 404):
@@ -127,9 +127,12 @@ def de_register(settings: Settings, token: Token, host_name: str) -> Dialogue:
 
 
 def _is_confirmed(response: Response) -> bool:
-    """Whether a de-registration is confirmed: a page of a portal is no answer of the service. Raises ServiceError for one."""
-    if response.status == 200 and response.body.strip():
-        _json_object(response)
+    """Whether a de-registration is confirmed. Raises ServiceError for a page of a portal, which is no answer of the service.
+
+    A 404 says that it does not know the token where it is an object; any other is of a server that does not know the address.
+    """
+    if response.status == 404 or response.status == 200 and response.body.strip():
+        _json_object(response, 'unregister_url')
     return response.status == 200
 
 

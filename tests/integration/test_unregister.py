@@ -12,7 +12,7 @@ import pytest
 from tests.integration.outcome import (
     State, add_settings, document, is_done, places_of, refused, register, trusted_keys, untouched,
 )  # fmt: skip
-from tests.sandbox.faults import CutBefore, Fault, Status
+from tests.sandbox.faults import Body, CutBefore, Fault, Status
 from tests.sandbox.host import Host
 from tests.sandbox.licences import ESSENTIAL_KEY, ESU_KEY
 from tests.sandbox.service import Service
@@ -369,6 +369,18 @@ def test_a_token_that_the_service_does_not_know_any_more(host: Host, service: Se
     service.licences.unregister((host.root / "etc/dnf/vars/tuxcare_token").read_text().strip())
     unregister(host)
     same(before, host)
+
+
+@pytest.mark.parametrize("body", [b"<html>Not found</html>", b""], ids=["a page", "nothing"])
+def test_a_404_that_is_not_the_services_own_gives_no_seat_back(host: Host, service: Service, body: bytes) -> None:
+    """A wrong unregister_url, or a portal, knows nothing of the token; the service's own answer is a JSON object."""
+    register(host)
+    before = set(service.licences.seats())
+    service.order(Fault(Body(body, status=404), path=UNREGISTER))
+    with untouched(host, service):
+        refused(host.dnf("-y", "tuxcare", "unregister"), "unregister_url", "--local")
+    assert set(service.licences.seats()) == before
+    assert "The seat may still be taken" in is_done(host.dnf("-y", "tuxcare", "unregister", "--local"))
 
 
 @pytest.mark.registered

@@ -376,7 +376,8 @@ def test_de_registration_that_ends(answer: Response, returned: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    'answer', [Response(500, b''), Response(403, b''), Response(302, b''), LOST], ids=['500', '403', '302', 'lost']
+    'answer', [Response(500, b''), Response(403, b''), Response(302, b''), Response(404, b'<html>'), Response(404, b''), LOST],
+    ids=['500', '403', '302', 'a page', '404', 'lost'],
 )
 def test_de_registration_that_is_not_confirmed_is_an_error(answer: Answer) -> None:
     token = enrol(Service()).result.token
