@@ -129,7 +129,7 @@ def address(value: str, schemes: Tuple[str, ...]) -> str:
         raise ValueError('an address that begins with {} is needed'.format(' or '.join(name + '://' for name in schemes)))
     if parts.hostname:
         host(value)
-    if port == 0 or parts.username is not None or parts.query or parts.fragment or re.search(r'[\s$]', value):
+    if port == 0 or parts.username is not None or re.search(r'[\s$?#\x00-\x1f\x7f]', value):
         raise ValueError('an address without user name, query, fragment, blank or variable is needed')
     return value.rstrip('/')
 
