@@ -182,6 +182,8 @@ class Transport:
         # ValueError: headers that are none; and of urllib3's own requests hands on what it does not know.
         except (requests.exceptions.RequestException, _BENEATH, OSError, ValueError) as error:
             failure = _translated(error, url, self._network.ca_file)
+            if failure.maybe_received and _in_handshake(error):
+                failure = _NotSent(failure)
         # Out here, so that it carries no exception of the library's: a log with tracebacks would show the URL, token and all.
         assert failure is not None
         raise failure

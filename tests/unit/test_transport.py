@@ -6,6 +6,7 @@ import contextlib
 import http.server
 import random
 import socket
+import struct
 import threading
 import time
 import traceback
@@ -324,6 +325,48 @@ def test_tls_that_breaks_once_the_request_is_sent(tmp_path: Path, monkeypatch: p
         Transport(Network(ca_file=certificate)).send(Request('POST', url, 'register', {'key': 'x'}))
     assert 'TLS with' in str(caught.value) and caught.value.maybe_received
     assert not (tmp_path / 'secrets').exists()
+
+
+@contextlib.contextmanager
+def handshakes(folder: Path, harm: Callable[[socket.socket], None]) -> Iterator[Tuple[str, str, List[str]]]:
+    """A TLS server that does harm to its first client's handshake and takes the next one's request; which it notes."""
+    authority = Authority(folder)
+    context = authority.issue('server', ['localhost']).context()
+    seen: List[str] = []
+    with socket.socket() as listener:
+        listener.bind(('127.0.0.1', 0))
+        listener.listen(2)
+
+        def serve() -> None:
+            with listener.accept()[0] as first:
+                seen.append('handshake')
+                first.recv(65536)
+                harm(first)
+            with contextlib.suppress(OSError), context.wrap_socket(listener.accept()[0], server_side=True) as second:
+                while b'"x"' not in second.recv(65536):
+                    pass
+                seen.append('request')
+                second.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}')
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield 'https://localhost:{}/x'.format(listener.getsockname()[1]), str(authority.certificate_file), seen
+
+
+@pytest.mark.parametrize('harm', [
+    lambda client: client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0)),
+    lambda client: None, lambda client: client.sendall(b'\x15\x03\x03\x00\x02\x02\x46'), lambda client: time.sleep(1.5),
+], ids=['reset', 'end', 'alert', 'silence'])
+def test_what_ends_before_tls_began_was_not_sent(tmp_path: Path, harm: Callable[[socket.socket], None]) -> None:
+    """So that it is sent again, and no seat is feared for."""
+    with handshakes(tmp_path, harm) as (url, certificate, seen):
+        network = Network(ca_file=certificate, timeout=1, retries=0)
+        with pytest.raises(TransportError) as caught:
+            Transport(network).send(Request('POST', url, 'register', {'key': 'x'}))
+        assert not caught.value.maybe_received and seen == ['handshake']
+    with handshakes(tmp_path, harm) as (url, certificate, seen):
+        answer = Transport(network._replace(ca_file=certificate, retries=1), lambda seconds: None).send(
+            Request('POST', url, 'register', {'key': 'x'}))
+        assert answer.status == 200 and seen == ['handshake', 'request']
 
 
 # --- a proxy --------------------------------------------------------------------------------------------------------

@@ -70,7 +70,7 @@ _CERTIFICATES = (
     Row("no-tls", _TLS, "no TLS on that port", moved(
         "register_url", lambda site: site.service.plain_url.replace("http:", "https:")), ("does not speak TLS",)),
     Row("handshake-cut", _TLS, "the connection is reset in the TLS handshake", speaking("register_url", "https", b""),
-        ("broke off",), UNKNOWN),
+        ("broke off",), tries=2),
     Row("ca-file-missing", _TLS, "`ca_file` is missing", configured("ca_file = /etc/none.pem"),
         ("certificates in /etc/none.pem cannot be read", "ca_file"), tries=0),
     Row("ca-file-no-pem", _TLS, "`ca_file` is no PEM", all_of(
