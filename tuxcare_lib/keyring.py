@@ -5,6 +5,7 @@ import contextlib
 import os
 import tempfile
 import threading
+import time
 from typing import Any, Iterator, NamedTuple
 
 import gnupg
@@ -33,13 +34,13 @@ class SigningKey(NamedTuple):
 class _Ring(gnupg.GPG):  # type: ignore[misc]
     """gpg, ended by the clock: a few bytes of a compressed packet keep it busy for long."""
 
-    seconds = 0.0
+    until = 0.0
     took_longer = False
 
     def _open_subprocess(self, *arguments: Any, **options: Any) -> Any:
         process = super()._open_subprocess(*arguments, **options)
-        if self.seconds:
-            clock = threading.Timer(self.seconds, self._end, [process])
+        if self.until:
+            clock = threading.Timer(max(0, self.until - time.monotonic()), self._end, [process])
             clock.daemon = True
             clock.start()
         return process
@@ -105,7 +106,7 @@ def _ring(home: str, seconds: float) -> Iterator[_Ring]:
         ring = _Ring(gnupghome=home, options=_OPTIONS)
     except (OSError, ValueError):
         raise SigningKeyError('The program gpg cannot be run.', 'Install gnupg2.')
-    ring.seconds = seconds
+    ring.until = time.monotonic() + seconds
     try:
         yield ring
     finally:

@@ -7,6 +7,7 @@ import struct
 import subprocess
 import tempfile
 import zlib
+from pathlib import Path
 from typing import Iterator, List, NamedTuple
 
 import pytest
@@ -122,6 +123,17 @@ def test_a_revoked_key_is_refused(gpg: Gpg) -> None:
     assert 'revoked' in refused(gpg.run('--dearmor', given=revocation) + key, fingerprint)
     gpg.run('--import', given=revocation)
     assert 'revoked' in refused(gpg.export('Lost Key'), fingerprint)
+
+
+def test_all_that_gpg_does_with_a_file_has_one_clock(
+    gpg: Gpg, prints: List[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = tmp_path / 'gpg'
+    slow.write_text('#!/bin/sh\nsleep 0.5\nexec {} "$@"\n'.format(shutil.which('gpg')))
+    slow.chmod(0o755)
+    monkeypatch.setitem(keyring._ENVIRONMENT, 'PATH', '{}:{}'.format(tmp_path, keyring._ENVIRONMENT['PATH']))
+    with pytest.raises(SigningKeyError, match='took longer than 1.5 s'):
+        keyring.check(gpg.export('Good Key'), prints[0], 1.5)
 
 
 def test_a_file_that_keeps_gpg_busy_is_refused(gpg: Gpg, prints: List[str]) -> None:
