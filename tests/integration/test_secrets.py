@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The token has one home: whatever fails, however much is said, it is neither printed nor logged."""
-from typing import Set
+from typing import List, Set
 
 import pytest
 
+from tests.integration.conftest import Hosts
 from tests.integration.outcome import is_done, places_of, refused, register, untouched
 from tests.sandbox import template
 from tests.sandbox.faults import CutBefore, Fault, Status
@@ -26,6 +27,30 @@ def test_a_repository_that_fails(any_host: Host, service: Service, status: int, 
         assert done.returncode == 1 and str(status) in done.stdout + done.stderr
         assert token not in done.stdout + done.stderr
     assert places_of(any_host, token, folders=("etc", "var", "root", "tmp", "run")) == [TOKEN]
+
+
+API = """
+import logging, sys, dnf
+if sys.argv[1:]:
+    logging.basicConfig(level=1)
+base = dnf.Base()
+base.init_plugins()
+base.pre_configure_plugins()
+base.read_all_repos()
+base.configure_plugins()
+base.fill_sack()
+"""
+
+
+@pytest.mark.registered
+@pytest.mark.parametrize("logs", [[], ["logs"]])
+def test_a_program_without_dnfs_own_logs(hosts: Hosts, service: Service, logs: List[str]) -> None:
+    """Ansible's module has none: Python writes what is said to standard error. Others have handlers of their own."""
+    host = hosts.slash()
+    token = (host.root / TOKEN).read_text().strip()
+    service.order(Fault(Status(500), path="*repomd.xml"))
+    done = host.run(["/usr/bin/python3", "-", *logs], stdin=API)
+    assert done.returncode == 1 and "500 for https" in done.stderr and token not in done.stdout + done.stderr
 
 
 @pytest.mark.registered

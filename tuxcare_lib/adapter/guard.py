@@ -21,6 +21,9 @@ if MYPY:
 
 logger = logging.getLogger('dnf.plugin')
 
+# What dnf and its plugins write to.
+_LOGS = ('dnf', 'dnf.plugin', 'dnf.rpm')
+
 
 class Past(Exception):
     """A package from past the pin. The text is the whole line."""
@@ -104,8 +107,9 @@ class Guard:
         """
         if token is None:
             return
-        for handler in logging.getLogger('dnf').handlers:
-            handler.addFilter(_Hidden(token))
+        hidden, logs = _Hidden(token), [logging.getLogger(name) for name in _LOGS]
+        for place in logs + logging.getLogger('dnf').handlers:  # a caller of the API has handlers of its own elsewhere, or none
+            place.addFilter(hidden)
         libdnf.repo.LibrepoLog.removeAllHandlers()
 
     def _keep_secret_on_terminal(self, base: 'dnf.Base') -> None:
