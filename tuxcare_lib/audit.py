@@ -6,10 +6,9 @@ What stands in it comes from the host, and a host may be hostile: everything is 
 
 import html
 import re
-import unicodedata
 from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
-from tuxcare_lib import proof
+from tuxcare_lib import messages, proof
 
 # The words of a STIG checklist.
 NOT_A_FINDING, OPEN, NOT_REVIEWED = 'not a finding', 'open', 'not reviewed'
@@ -78,9 +77,8 @@ def _is_enabled(said: str) -> bool:
 
 
 def clean(text: object) -> str:
-    """A text of the host's without what a terminal or a browser acts upon: control, format and lone surrogate characters."""
-    return ''.join('\ufffd' if unicodedata.category(letter) in ('Cc', 'Cf', 'Cs') and letter != '\n' else letter
-                   for letter in str(text).replace('\t', ' '))
+    """A text of the host's without what a terminal or a browser acts upon."""
+    return messages.clean(str(text).replace('\t', ' '))
 
 
 # --- text -----------------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ import getpass
 import sys
 from typing import Callable, Optional
 
+from tuxcare_lib import messages
 from tuxcare_lib.errors import DeclinedError
 
 
@@ -12,8 +13,8 @@ class Console:
     """Asks and says. `assume` answers every question (dnf's -y and --assumeno); None asks the person."""
 
     def __init__(self, say: Callable[[str], None], warn: Callable[[str], None], assume: Optional[bool] = None) -> None:
-        self.say = say
-        self.warn = warn
+        self.say: Callable[[str], None] = lambda line: say(messages.clean(line))
+        self.warn: Callable[[str], None] = lambda line: warn(messages.clean(line))
         self._assume = assume
 
     @staticmethod
@@ -34,7 +35,7 @@ class Console:
         """As `ask`, for what -y must not decide. Raises DeclinedError where nobody can be asked, with what to do `instead`."""
         if not self.is_interactive():
             raise DeclinedError('Not done, since nobody can be asked without a terminal: ' + question, instead)
-        sys.stderr.write(question + ' [y/N]: ')
+        sys.stderr.write(messages.clean(question) + ' [y/N]: ')
         sys.stderr.flush()
         return sys.stdin.readline().strip().lower() in ('y', 'yes')
 

@@ -20,6 +20,8 @@ from tuxcare_lib.rootfs import Root
 
 # machine-id(5): the value itself is confidential, so what leaves the file is hashed with something of the application's own.
 _APPLICATION = b'dnf-plugin-tuxcare'
+# Of a host's name, on Linux.
+_LONGEST_NAME = 64
 # Of a repository file: journal and before-images hold each several times over, and have to stay readable themselves.
 _GREATEST_FILE = 1 << 20
 
@@ -114,11 +116,12 @@ def _os_release(root: Root) -> Dict[str, str]:
 
 
 def _host_name(root: Root) -> str:
-    """The name that takes the seat: the running system's, or an image's own where it has one."""
+    """The name that takes the seat: the running system's, or an image's own where it has one, as systemd will set it."""
     if root.is_host:
         return platform.node()
     lines = [line.strip() for line in (root.text('/etc/hostname') or '').split('\n')]
-    return next((line for line in lines if line and not line.startswith('#')), '') or platform.node()
+    name = next((line for line in lines if line and not line.startswith('#')), '')
+    return re.sub(r'[^\w.-]', '', name, flags=re.A)[:_LONGEST_NAME].strip('.-') or platform.node()
 
 
 def machine(root: Root) -> str:

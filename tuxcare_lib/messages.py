@@ -3,6 +3,7 @@
 
 import re
 import shlex
+import unicodedata
 
 # FACTS 5: the words of the vendor's own tool [guide]; scripts match them.
 INSTALLED = 'TuxCare installed successfully'
@@ -89,6 +90,12 @@ UNINSTALL_PLUGIN = 'The plugin itself goes with: dnf remove dnf-plugin-tuxcare'
 
 _OF_DNF = re.compile(r'\bdnf (?=(?:-y )?(?:tuxcare|install|reinstall|distro-sync)\b)')
 _OF_A_FILE = re.compile(r'\b(?:truncate -s 0|mv|chown \S+|chmod \S+) (?=/)')
+
+
+def clean(text: str) -> str:
+    """A text without what a terminal acts upon: control, format and lone surrogate characters. An image is anybody's work."""
+    return text if text.isprintable() else ''.join(
+        '\ufffd' if unicodedata.category(letter) in ('Cc', 'Cf', 'Cs') and letter not in '\n\t' else letter for letter in text)
 
 
 def aimed(text: str, root: str) -> str:

@@ -7,7 +7,7 @@ import platform
 import sys
 from typing import Dict, List, Optional, Sequence
 
-from tuxcare_lib import cli, configuration
+from tuxcare_lib import cli, configuration, messages
 from tuxcare_lib.commands import Context, recover
 from tuxcare_lib.console import Console
 from tuxcare_lib.errors import TransportError, TuxcareError
@@ -66,4 +66,4 @@ def _no_network(request: Request) -> Response:
 
 
 def _say(stream: 'object', line: str) -> None:
-    stream.write(line + '\n')  # type: ignore[attr-defined]
+    stream.write(messages.clean(line) + '\n')  # type: ignore[attr-defined]

@@ -132,3 +132,24 @@ def test_fips_in_the_image(builder: Host) -> None:
     entries = [path.read_text() for path in (builder.root / IMAGE / "boot/loader/entries").glob("*.conf")]
     assert entries and all("fips=1" in entry.split() for entry in entries)
     assert parts(builder)[False] == before
+
+
+def test_what_an_image_calls_itself_does_nothing_to_the_terminal(host: Host, service: Service) -> None:
+    """An image is anybody's work: its names are shown without what a terminal acts upon, and its host's as systemd sets it."""
+    release = host.root / "usr/lib/os-release"
+    release.write_text(release.read_text().replace('PRETTY_NAME="', 'PRETTY_NAME="\x1b]0;title\x07'))
+    (host.root / "etc/hostname").write_text("web\x1b[2J5 .example.com.\n")
+    assert "\ufffd]0;title\ufffdAlmaLinux 9.2" in host.dnf("tuxcare", "status").stdout
+    register(host)
+    assert list(service.seats[ESU_KEY]) == ["web2J5.example.com"]
+    assert document(host.dnf("tuxcare", "status", "--check", "--json"))["findings"] == []
+    repository = host.root / "etc/yum.repos.d/almalinux-appstream.repo"
+    repository.write_text(repository.read_text().replace("enabled=1", "# \x1b[31m\twhite space stays\nenabled=1", 1))
+    (host.root / "etc/hostname").write_text("x" * 65)
+    shown = host.dnf("tuxcare", "status", "--check").stdout + is_done(host.dnf("tuxcare", "repos", "diff"))
+    assert "its name is %s." % ("x" * 64) in shown
+    release.write_text(release.read_text().replace("ID=", "# "))
+    for args in (["status"], ["register", "--replace"], ["unregister", "--dry-run"]):
+        done = host.dnf("tuxcare", *args, env=KEY)
+        shown += done.stdout + done.stderr
+    assert "\x1b" not in shown and "\ufffd[31m\twhite space stays" in shown

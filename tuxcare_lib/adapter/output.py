@@ -37,12 +37,12 @@ class Output:
     def report(self, result: Report) -> None:
         """A result. Of two (registering, then FIPS) one document is made: the later one stands in it by its name."""
         for warning in result.warnings:
-            logger.warning(warning)
+            logger.warning(messages.clean(warning))
         if self.json:
             self._take(result.document)
             return
         changes = result.document.get('changed') is not None
-        for line in result.lines:
+        for line in map(messages.clean, result.lines):
             if changes:
                 logger.info(line)  # dnf's -q silences it, and dnf's log has it
             else:
@@ -50,7 +50,7 @@ class Output:
 
     def error(self, error: TuxcareError) -> None:
         """An error's document; the line itself is said by whoever ends the command."""
-        sys.stderr.write(getattr(error, 'diff', ''))
+        sys.stderr.write(messages.clean(getattr(error, 'diff', '')))
         if self.json:
             self._take(report.error_document(error, self._command))
 

@@ -14,7 +14,7 @@ from typing import Any, Callable, Dict, Optional, Sequence
 
 import dnf.exceptions
 
-from tuxcare_lib import boot, circumstances, cli, configuration, journal, lock, preflight
+from tuxcare_lib import boot, circumstances, cli, configuration, journal, lock, messages, preflight
 from tuxcare_lib.adapter.cache import TokenCaches
 from tuxcare_lib.adapter.output import Output
 from tuxcare_lib.adapter.packages import Operation, Transaction
@@ -313,17 +313,17 @@ class DnfVerb:
         error.checks = error.checks or self._checks
         if isinstance(error, PreflightError) and len(error.checks) > 1:  # a single one is the error itself
             for line in check_lines(error.checks):
-                logger.warning(line)
+                logger.warning(messages.clean(line))
         if error.status == 1:
             raise self._fatal(error)
-        logger.critical('Error: %s', error)
+        logger.critical('Error: %s', messages.clean(str(error)))
         self._output.error(error)
         self._cli.demands.success_exit_status = error.status
 
     def _fatal(self, error: TuxcareError) -> dnf.exceptions.Error:
         self._output.error(error)
         logger.debug('tuxcare: %s', error.code, exc_info=True)
-        return dnf.exceptions.Error(str(error))
+        return dnf.exceptions.Error(messages.clean(str(error)))
 
 
 class _Sender:
