@@ -4,16 +4,18 @@ import configparser
 import shutil
 import stat
 import subprocess
+import time
 from pathlib import Path
 from typing import List
 
 import pytest
 
 from tests.integration.outcome import document, is_done, places_of, refused, register, untouched
-from tests.sandbox.faults import Fault, Status
+from tests.sandbox.faults import Fault, Hold, Status
 from tests.sandbox.host import PROJECT, Host
 from tests.sandbox.licences import ESU_KEY
 from tests.sandbox.service import Service
+from tuxcare_lib import transport
 
 SEAL, KEY = "var/lib/tuxcare/sealed.json", "var/lib/tuxcare/first-boot.key"
 UNITS = [PROJECT / "conf" / ("tuxcare-first-boot." + kind) for kind in ("service", "timer")]
@@ -51,10 +53,34 @@ def test_the_life_of_an_image(any_host: Host, service: Service) -> None:
             assert host.dnf(*unit_command(), "--setopt=retries=0").returncode == 1
             service.cancel_faults()
             is_done(host.dnf("tuxcare", "recover"))
-        assert is_done(host.dnf(*unit_command())) == ""
+        assert "TuxCare installed successfully" in is_done(host.dnf(*unit_command()))
         assert places_of(host, ESU_KEY) == [] and not (host.root / SEAL).exists()
         assert document(host.dnf("tuxcare", "status", "--json"))["product"] == "esu"
         is_done(host.dnf("-y", "tuxcare", "unregister"))
+
+
+def test_the_journal_is_told_of_a_seat_that_may_be_taken(host: Host, service: Service) -> None:
+    """Nobody sits before a host that boots: what is not in the unit's journal is read by nobody."""
+    sealed(host)
+    hold = Hold()
+    fault = service.order(Fault(hold, path="*/token/register"))
+    process = host.start_dnf(*unit_command())
+    assert hold.reached.wait(60)
+    process.terminate()
+    time.sleep(0.5)
+    hold.release()
+    assert "A seat may be taken" in process.communicate(timeout=60)[1]
+    service.cancel_fault(fault)
+    done = host.dnf(*unit_command())
+    assert is_done(done) and "one seat may be taken in vain" in done.stderr
+
+
+def test_a_busy_service_is_waited_for_until_it_has_time() -> None:
+    """By default each request may be put off for nearly eight minutes (docs/configuration.md), and there are a dozen of them."""
+    unit = configparser.ConfigParser(interpolation=None, strict=False)
+    unit.read(str(UNITS[0]))
+    put_off = 3 * transport._LONGEST_WAIT + sum(most for _, most in transport._WINDOWS)
+    assert unit["Service"]["TimeoutStartSec"] == "1h" and 3600 > 7 * put_off
 
 
 @pytest.mark.parametrize("verb", ["unregister", "uninstall"])
