@@ -85,12 +85,22 @@ def test_a_registration_whose_probe_is_cut(host: Host, service: Service, path: s
 # --- where it is not put ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("place", ["etc/dnf", "etc/dnf/vars"])
+@pytest.mark.parametrize("place", ["etc/dnf", "etc/dnf/vars", "var/lib", "var/lib/tuxcare"])
 def test_a_folder_that_others_can_write_gets_no_token(host: Host, service: Service, place: str) -> None:
+    """Nor do the journal and the seat file get one there: who can replace them says what root is to write."""
+    (host.root / place).mkdir(exist_ok=True)
     (host.root / place).chmod(0o777)
     with untouched(host, service):
         refused(host.dnf("tuxcare", "register", env={"TUXCARE_LICENSE_KEY": ESU_KEY}), "/" + place, "chmod go-w")
     assert service.requests == []
+
+
+def test_a_folder_that_others_can_write_gets_no_key(host: Host) -> None:
+    (host.root / "var/lib/tuxcare").mkdir()
+    (host.root / "var/lib/tuxcare").chmod(0o777)
+    with untouched(host):
+        done = host.dnf("tuxcare", "register", "--seal", env={"TUXCARE_LICENSE_KEY": ESU_KEY})
+        refused(done, "/var/lib/tuxcare", "licence key")
 
 
 def test_a_folder_that_is_somebody_elses_gets_no_token(slash_host: Host, service: Service) -> None:

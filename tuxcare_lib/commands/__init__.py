@@ -5,7 +5,7 @@ import contextlib
 import signal
 from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
-from tuxcare_lib import boot, enrolment, executor, journal, lock, messages, registration, seat
+from tuxcare_lib import boot, enrolment, executor, journal, lock, messages, registration, seat, witness
 from tuxcare_lib.catalogue import Catalogue
 from tuxcare_lib.cli import Options
 from tuxcare_lib.console import Console
@@ -55,6 +55,14 @@ def intact(facts: Facts) -> None:
     """Raises StateError where our own record is damaged: no verb may build on it but `unregister --local`."""
     if facts.damage:
         raise StateError(facts.damage, messages.RECOVER_HINT if facts.survivor else messages.ANEW)
+
+
+def private(root: Root, secret: str, *folders: str) -> None:
+    """No secret is put where others could replace what is there. Raises FileSystemError."""
+    for folder in folders:
+        if root.kind(folder) and not witness.only_root_writes(root.path, root.real(folder)):
+            raise FileSystemError('Others than root can write into {}, or a folder above it; the {} would be there.'.format(
+                folder, secret), 'Run: chown root {0}; chmod go-w {0}'.format(folder))
 
 
 def no_copy(context: Context, facts: Facts) -> None:

@@ -7,13 +7,12 @@ import sys
 from typing import List, Optional, Tuple
 
 from tuxcare_lib import (
-    boot, enrolment, executor, facts as gathering, fips, instance, journal, licence, messages, planner, preflight, sealing, seat,
-    witness)
-from tuxcare_lib.commands import Context, exclusive, intact, no_copy, seal
+    boot, enrolment, executor, facts as gathering, fips, instance, journal, licence, messages, planner, preflight, sealing, seat)
+from tuxcare_lib.commands import Context, exclusive, intact, no_copy, private, seal
 from tuxcare_lib.enrolment import Enquiry, Enrolment
 from tuxcare_lib.errors import (
     Check, EntitlementError, FileSystemError, LicenceKeyError, RecoveryError, ServiceError, TuxcareError, UsageError)
-from tuxcare_lib.host import REGISTRATION, SEAT, TOKEN, Facts, Registration
+from tuxcare_lib.host import REGISTRATION, SEAT, STATE_FOLDER, TOKEN, Facts, Registration
 from tuxcare_lib.model import Change, Credential, Image, LicenceKey, Plan, Report, Token
 from tuxcare_lib.planner import Supported, Wish
 from tuxcare_lib.report import check_documents, check_lines, plan_report
@@ -101,10 +100,8 @@ def _identity(context: Context) -> Credential:
 
 def _check_home(root: Root, facts: Facts) -> None:
     """The token is not taken where others could read or replace it. Raises FileSystemError."""
-    for folder in [os.path.dirname(os.path.dirname(TOKEN)), os.path.dirname(TOKEN)]:
-        if root.kind(folder) and not witness.only_root_writes(root.path, root.real(folder)):
-            raise FileSystemError('Others than root can write into {}, or a folder above it; the token would be there.'.format(
-                folder), 'Run: chown root {0}; chmod go-w {0}'.format(folder))
+    variables = os.path.dirname(TOKEN)
+    private(root, 'token', os.path.dirname(variables), variables, os.path.dirname(STATE_FOLDER), STATE_FOLDER)
     if facts.registration is None and root.is_link(TOKEN):  # of a registered host it is removed
         raise FileSystemError('{} is a symbolic link, and the token is written through none.'.format(TOKEN), 'Remove it.')
 

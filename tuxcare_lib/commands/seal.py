@@ -5,9 +5,9 @@ import os
 from typing import List, Optional
 
 from tuxcare_lib import facts as gathering, instance, journal, messages, planner, sealing
-from tuxcare_lib.commands import Context, exclusive, remove_own_folder
+from tuxcare_lib.commands import Context, exclusive, private, remove_own_folder
 from tuxcare_lib.errors import UsageError
-from tuxcare_lib.host import FIRST_BOOT_KEY, SEALED, Facts
+from tuxcare_lib.host import FIRST_BOOT_KEY, SEALED, STATE_FOLDER, Facts
 from tuxcare_lib.model import LicenceKey, Plan, Report
 from tuxcare_lib.planner import Wish
 from tuxcare_lib.report import plan_report
@@ -36,6 +36,7 @@ def run(context: Context, facts: Facts, wish: Wish, key: Optional[LicenceKey]) -
         if facts.is_registered:
             raise UsageError('This host is registered, so an image of it would hold its token.',
                              'Run `dnf tuxcare unregister` first.')
+        private(context.root, 'licence key', os.path.dirname(STATE_FOLDER), STATE_FOLDER)
         seal = _seal(facts, wish, aws)
         changes = sealing.changes(facts, seal, key)
         if changes:
