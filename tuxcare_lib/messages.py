@@ -34,6 +34,8 @@ FIPS_WARNED = 'FIPS mode may not go well with what is told above. Go on?'
 SEAT_RETURNED = 'The seat was given back.'
 SEAT_OWED = 'The seat could not be given back; `dnf tuxcare recover` does it when the service answers.'
 SEAT_TAKEN = 'The seat may still be taken at the service; the vendor can free it.'
+SEAT_NOT_KNOWN = ('The service does not know the token (HTTP 404): the seat is free already, or unregister_url is not its '
+                  'address and the seat may still be taken; the vendor can free it.')
 SAME_TOKEN = 'The service answered with the token that this host had already, so its seat stays.'
 SEAT_OPEN = 'The seat of a registration that was cut off may be taken.'
 FORGETS = '`dnf tuxcare recover` forgets it.'

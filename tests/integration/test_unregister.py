@@ -367,7 +367,7 @@ def test_a_token_that_the_service_does_not_know_any_more(host: Host, service: Se
     before = state(host)
     register(host)
     service.licences.unregister((host.root / "etc/dnf/vars/tuxcare_token").read_text().strip())
-    unregister(host)
+    assert "does not know the token" in unregister(host)
     same(before, host)
 
 
@@ -381,6 +381,22 @@ def test_a_404_that_is_not_the_services_own_gives_no_seat_back(host: Host, servi
         refused(host.dnf("-y", "tuxcare", "unregister"), "unregister_url", "--local")
     assert set(service.licences.seats()) == before
     assert "The seat may still be taken" in is_done(host.dnf("-y", "tuxcare", "unregister", "--local"))
+
+
+@pytest.mark.registered
+@pytest.mark.parametrize("verb", ["unregister", "uninstall"])
+def test_an_address_that_is_not_the_services(host: Host, service: Service, verb: str) -> None:
+    """A 404 of any other server: the host is clean, and nobody is told that the seat was given back."""
+    service.order(Fault(Status(404), path=UNREGISTER))
+    told = document(host.dnf("-y", "tuxcare", verb, "--json"))
+    assert not told["registered"] and told["seat_returned"] is False and len(service.seats[ESU_KEY]) == 1
+
+
+@pytest.mark.registered
+def test_an_address_that_is_not_the_services_is_told(host: Host, service: Service) -> None:
+    service.order(Fault(Status(404), path=UNREGISTER))
+    said = unregister(host)
+    assert "may still be taken" in said and "unregister_url" in said and "given back" not in said
 
 
 @pytest.mark.registered

@@ -77,5 +77,5 @@ def test_after_a_kill(host: Host, service: Service, folder: str) -> None:
     with cut_off(host, service, UNREGISTER, "unregister"):
         pass
     shutil.rmtree(str(host.root / folder))
-    assert ("it is finished. The seat was given back." in is_done(host.dnf("tuxcare", "recover"))) == (folder == REPOS)
+    assert ("it is finished. The service does not know the token" in is_done(host.dnf("tuxcare", "recover"))) == (folder == REPOS)
     unregistered(host, service)

@@ -198,11 +198,11 @@ def _returned(context: Context, token: Optional[Token], host_name: str) -> str:
     if token is None or context.options.flag('local'):
         return messages.SEAT_TAKEN
     try:
-        executor.converse(enrolment.de_register(context.settings, token, host_name), context.send, context.console.ask)
+        known = executor.converse(enrolment.de_register(context.settings, token, host_name), context.send, context.console.ask)
     except ServiceError as error:
         raise RecoveryError('A seat of an operation that was cut off could not be given back: {}'.format(error.message),
                             'Run `dnf tuxcare recover` when the service answers; with --local it leaves the seat taken.')
-    return messages.SEAT_RETURNED
+    return messages.SEAT_RETURNED if known else messages.SEAT_NOT_KNOWN
 
 
 def distrust(context: Context, record: Optional[Registration]) -> List[str]:

@@ -191,12 +191,12 @@ class _Seat:
     def _is_back(self, token: Token) -> bool:
         """Whether the seat of an interrupted registration is back: asked again, since that may be what was interrupted."""
         try:
-            executor.converse(enrolment.de_register(self._context.settings, token, self._enquiry.host_name),
-                              self._context.send, self._context.console.ask)
+            known = executor.converse(enrolment.de_register(self._context.settings, token, self._enquiry.host_name),
+                                      self._context.send, self._context.console.ask)
         except ServiceError:
             self._context.console.warn(messages.SEAT_OWED)
             return False
-        self._context.console.warn(messages.SEAT_RETURNED)
+        self._context.console.warn(messages.SEAT_RETURNED if known else messages.SEAT_NOT_KNOWN)
         return True
 
     def _is_unknown(self, error: BaseException) -> bool:

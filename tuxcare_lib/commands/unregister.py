@@ -69,10 +69,11 @@ def _unregister(context: Context, told: List[str], verb: str) -> Report:
     notes = told + notes
     record = facts.registration
     local = context.options.flag('local')
+    returned: List[bool] = []
 
     def finish() -> None:
         if not local:
-            _give_back(context, facts)
+            returned.append(_give_back(context, facts))
         notes.extend(distrust(context, record))
 
     # The seat goes last: files that cannot be changed leave it taken, and a service that refuses leaves the files.
@@ -80,12 +81,12 @@ def _unregister(context: Context, told: List[str], verb: str) -> Report:
     remove_own_folder(context, record)
     links = restoration.links_alone(facts)
     _remove_links(context, [change.path for change in changes if change.after is None] + links)
-    seat = messages.SEAT_TAKEN if local else messages.SEAT_RETURNED
+    seat = messages.SEAT_TAKEN if local else messages.SEAT_RETURNED if returned[-1] else messages.SEAT_NOT_KNOWN
     if local and facts.is_a_copy and record is not None:
         seat = messages.SEAT_OF_ORIGINAL.format(record.host_name)
     drift = messages.DRIFT.format(record.pin if record else 'its minor release')
     return Report((messages.DEREGISTERED, seat, drift) + tuple(notes), {
-        'command': 'unregister', 'exit_status': 0, 'changed': True, 'registered': False, 'seat_returned': not local,
+        'command': 'unregister', 'exit_status': 0, 'changed': True, 'registered': False, 'seat_returned': returned[-1:] == [True],
         'files': sorted([change.path for change in changes] + links), 'notes': [drift] + notes})
 
 
@@ -96,15 +97,15 @@ def _remove_links(context: Context, paths: List[str]) -> None:
             context.root.clear(path)
 
 
-def _give_back(context: Context, facts: Facts) -> None:
-    """The seat back to the service; one that does not know the token has none to take. Raises ServiceError."""
+def _give_back(context: Context, facts: Facts) -> bool:
+    """The seat back to the service; False where it does not know the token. Raises ServiceError."""
     value = facts.variable(TOKEN)
     assert facts.registration is not None
     if not Token.PATTERN.match(value):
         raise ServiceError('The token in {} is missing or damaged, so the seat cannot be given back.'.format(TOKEN), _LOCAL)
     try:
-        executor.converse(enrolment.de_register(context.settings, Token(value), facts.registration.host_name),
-                          context.send, context.console.ask)
+        return bool(executor.converse(enrolment.de_register(
+            context.settings, Token(value), facts.registration.host_name), context.send, context.console.ask))
     except ServiceError as error:
         error.remedy = '{} {}'.format(error.remedy, _LOCAL).strip()
         raise
