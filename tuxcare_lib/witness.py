@@ -11,6 +11,7 @@ Imported by every dnf command on a registered host, so it costs little and is on
 
 import json
 import os
+import re
 import stat
 
 from tuxcare_lib import __version__, pin
@@ -97,6 +98,20 @@ class Host:
             raise Unsafe('{} is {}. {}'.format(_TOKEN, 'missing' if value is None else 'damaged', _REPLACE))
         self._check_environment('tuxcare_token', value)
         return value
+
+    def words_of_token(self) -> 'List[str]':
+        """What may be the token where it is not as it has to be: dnf itself takes it from any file, and from the environment."""
+        data = os.environ.get('DNF_VAR_tuxcare_token', '').encode('utf-8', 'replace') + b'\n'
+        try:
+            descriptor = os.open(self._outside(_TOKEN), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:
+            return _words(data)
+        try:
+            return _words(data + os.read(descriptor, _LIMIT))
+        except OSError:
+            return _words(data)
+        finally:
+            os.close(descriptor)
 
     def fips(self) -> 'Optional[bool]':
         """Whether FIPS mode is to be held strictly; None where it is neither on nor being entered."""
@@ -193,6 +208,10 @@ class Host:
 
     def _outside(self, path: str) -> str:
         return os.path.join(self._root, path.lstrip('/'))
+
+
+def _words(data: bytes) -> 'List[str]':
+    return re.findall(r'[\w-]{8,}', data.decode('ascii', 'replace'), re.A)
 
 
 # --- the files behind the configuration ------------------------------------------------------------------------------

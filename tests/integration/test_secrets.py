@@ -68,6 +68,25 @@ def test_a_damaged_host(host: Host, service: Service, damage: str) -> None:
     assert places_of(host, token, folders=("etc", "var", "root", "tmp", "run")) == [TOKEN]
 
 
+@pytest.mark.registered
+@pytest.mark.parametrize("damage", ["a blank", "a second line", "a link", "everybody's", "another in the environment"])
+def test_a_damaged_token(host: Host, service: Service, damage: str) -> None:
+    """It is refused, and dnf asks with what there is of it all the same."""
+    path = host.root / TOKEN
+    token = path.read_text().strip()
+    path.write_text(token + {"a blank": " \n", "a second line": "\nmore\n"}.get(damage, "\n"))
+    path.chmod(0o666 if damage == "everybody's" else 0o600)
+    if damage == "a link":
+        path.rename(host.root / "root/token")
+        path.symlink_to(host.root / "root/token")
+    env = {"DNF_VAR_tuxcare_token": "another-" + token} if "environment" in damage else {}
+    service.order(Fault(Status(404), path="*repomd.xml"))
+    done = host.dnf("-y", "-d", "10", "--setopt=retries=1", "--refresh", "upgrade", env=env)
+    assert done.returncode == 1 and "404" in done.stdout and token not in done.stdout + done.stderr
+    found = places_of(host, token, folders=("etc", "var", "root", "tmp", "run"))
+    assert found == ["root/token" if damage == "a link" else TOKEN]
+
+
 @pytest.mark.parametrize("path", ["*/BaseOS/*repomd.xml", "*/esu/*repomd.xml"])
 def test_a_registration_whose_probe_is_cut(host: Host, service: Service, path: str) -> None:
     """The token is in no file yet, and in the address; dnf logs an error with all that it carries."""

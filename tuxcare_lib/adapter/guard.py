@@ -49,7 +49,9 @@ class Guard:
             self.token = host.token()
             self._keep_secret(self.token)
         except Unsafe as error:
-            trouble = error  # told in its turn
+            trouble = error  # told in its turn; dnf itself asks with what there is
+            for word in host.words_of_token():
+                self._keep_secret(word)
         try:
             self.record = host.record()
             # Whatever else is damaged: what only reads goes on with the release that the registration says.
