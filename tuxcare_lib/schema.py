@@ -64,6 +64,13 @@ def read(path: str, text: str, schema: Schema, arguments: Mapping[str, int]) -> 
     return sections, sorted(problems, key=lambda problem: problem.line)
 
 
+def _shown(value: str) -> str:
+    """A value that is refused: an address may hold a password, also one without its scheme, as curl takes it."""
+    user, at, host = value.rpartition('@')
+    scheme = user[:user.find('//') + 2] if '//' in user else ''
+    return scheme + '(hidden)@' + host if at and ':' in user else value
+
+
 def _values(path: str, section: inifile.Section, keys: Mapping[str, Key]) -> Tuple[Dict[str, Any], List[Problem]]:
     values = {name: key.default for name, key in keys.items()}
     problems: List[Problem] = []
@@ -77,8 +84,7 @@ def _values(path: str, section: inifile.Section, keys: Mapping[str, Key]) -> Tup
         try:
             values[option.key] = key.parse(option.value)
         except ValueError as error:
-            shown = re.sub('//.*@', '//(hidden)@', option.value)  # an address may hold a password
-            problems.append(Problem(path, place, '{} = {!r}: {}'.format(option.key, shown, error)))
+            problems.append(Problem(path, place, '{} = {!r}: {}'.format(option.key, _shown(option.value), error)))
     present = {option.key for option in section.options}
     problems += [Problem(path, section.start + 1, '[{}] lacks the key {!r}'.format(section.name, name))
                  for name, key in keys.items() if key.required and name not in present]

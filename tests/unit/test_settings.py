@@ -152,6 +152,14 @@ def test_a_password_in_a_bad_address_is_not_shown() -> None:
     assert 'pass-word' not in str(caught.value)
 
 
+@pytest.mark.parametrize('value', ['user:S3CRET@proxy:3128', 'http:/user:S3CRET@proxy', 'htp://S3CRET:x@proxy',
+                                   'http://u:S3C\n RET@proxy', 'u:S3CRET@'])
+def test_a_password_is_not_shown_without_a_scheme_either(value: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        read('[service]\nproxy = {}\n'.format(value))
+    assert 'S3C' not in str(caught.value) and 'RET' not in str(caught.value) and "(hidden)@" in str(caught.value)
+
+
 @pytest.mark.parametrize(
     'changed, hosts',
     [
