@@ -118,7 +118,7 @@ def give_back(settings: Settings, token: Token, host_name: str) -> Dialogue:
 
 
 def de_register(settings: Settings, token: Token, host_name: str) -> Dialogue:
-    """De-register a token. Returns False for one that the service does not know. Raises ServiceError where it confirms neither."""
+    """De-register a token; False for one that the service does not know. Raises ServiceError where it confirms neither."""
     response = yield Request('POST', settings.unregister_url, 'give the seat back',
                              {'token': token.secret, 'host_name': host_name})
     if response.status not in (200, 404):

@@ -386,15 +386,15 @@ def test_a_404_that_is_not_the_services_own_gives_no_seat_back(host: Host, servi
 @pytest.mark.registered
 @pytest.mark.parametrize("verb", ["unregister", "uninstall"])
 def test_an_address_that_is_not_the_services(host: Host, service: Service, verb: str) -> None:
-    """A 404 of any other server: the host is clean, and nobody is told that the seat was given back."""
-    service.order(Fault(Status(404), path=UNREGISTER))
+    """A 404 of another service's own: the host is clean, and nobody is told that the seat was given back."""
+    service.order(Fault(Status(404, body=b'{"detail": "Not Found"}'), path=UNREGISTER))
     told = document(host.dnf("-y", "tuxcare", verb, "--json"))
     assert not told["registered"] and told["seat_returned"] is False and len(service.seats[ESU_KEY]) == 1
 
 
 @pytest.mark.registered
 def test_an_address_that_is_not_the_services_is_told(host: Host, service: Service) -> None:
-    service.order(Fault(Status(404), path=UNREGISTER))
+    service.order(Fault(Status(404, body=b'{"detail": "Not Found"}'), path=UNREGISTER))
     said = unregister(host)
     assert "may still be taken" in said and "unregister_url" in said and "given back" not in said
 
