@@ -130,11 +130,16 @@ def _signer(header: 'rpm.hdr') -> str:
 
 
 def _unmet(root: Root, header: 'rpm.hdr') -> List[str]:
-    """Packages and libraries that a package requires and nobody provides, by name alone; not what scriptlets alone needed."""
+    """Packages and libraries that a package requires and nobody provides; not what scriptlets alone needed.
+
+    By name alone, but for parts of a kernel: of several kernels each provides the same names, of its own version.
+    """
     transaction = rpm.TransactionSet(root.path)
-    return [name for name, flags in zip(header['requirename'], header['requireflags'])
-            if not flags & _TRANSIENT and not name.startswith(('rpmlib(', '(', 'config(', '/'))
-            and not transaction.dbMatch('providename', name).count()]
+    wanted = [rpm.ds((name, rpm.RPMSENSE_EQUAL, version) if name.endswith('-uname-r') else (name, 0, ''), 'requirename')
+              for name, flags, version in zip(header['requirename'], header['requireflags'], header['requireversion'])
+              if not flags & _TRANSIENT and not name.startswith(('rpmlib(', '(', 'config(', '/'))]
+    return [one.DNEVR()[2:] for one in wanted if not any(
+        rpm.ds(other, 'providename').Search(one) >= 0 for other in transaction.dbMatch('providename', one.N()))]
 
 
 def _is_installed(file: Any) -> bool:

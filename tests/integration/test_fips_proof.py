@@ -183,9 +183,10 @@ def test_a_build_of_the_community_that_was_forced_in(proved: Host, universe: Uni
     assert status(proved, 0)["verdict"] == "validated"
 
 
-@pytest.mark.parametrize("name", ["nss-softokn-freebl", "openssl-libs"])
+@pytest.mark.parametrize("name", ["nss-softokn-freebl", "openssl-libs", "kernel-modules-core-" + KERNEL])
 def test_a_part_that_was_forced_out(proved: Host, name: str) -> None:
-    """The module's own package alone has no cryptography in it; then what the remedy says."""
+    """The module's own package alone has no cryptography in it, and of a kernel another one has the same parts; then what the
+    remedy says."""
     rpm(proved, "-e", "--nodeps", name)
     told = status(proved)
     assert told["verdict"] == "broken" and set(codes(told)) == {"file"}
