@@ -22,7 +22,8 @@ def read(root: Root) -> Boot:
     default = _said(root, 'grubby', '--default-kernel') if os.geteuid() == 0 else ''
     if not default.startswith('/') or '\n' in default:
         default = ''  # no path, so nothing that could be set again
-    entry = _said(root, 'grubby', '--info=' + default) if default else ''
+    # By its path grubby tells the first entry of the kernel, and another one of the same kernel may be the default.
+    entry = _said(root, 'grubby', '--info=DEFAULT') if default else ''
     arguments = next((line[5:].strip('"') for line in entry.split('\n') if line.startswith('args=')), '')
     return Boot(_first_line(root, '/proc/sys/kernel/osrelease'), is_in_fips_mode(root),
                 default, arguments, _first_line(root, '/etc/crypto-policies/config'))
@@ -35,8 +36,11 @@ def is_in_fips_mode(root: Root) -> bool:
 
 def entries(root: Root, default: str) -> Tuple[Entry, ...]:
     """The boot loader's entries, and which of their files are not there; none where they cannot be read."""
-    return tuple(entry._replace(missing=_missing(root, entry))
-                 for entry in proof.entries(_said(root, 'grubby', '--info=ALL'), default))
+    found = proof.entries(_said(root, 'grubby', '--info=ALL'), default)
+    if len([entry for entry in found if entry.is_default]) > 1:
+        chosen = proof.entries(_said(root, 'grubby', '--info=DEFAULT'), default)
+        found = tuple(entry._replace(is_default=entry in chosen) for entry in found)
+    return tuple(entry._replace(missing=_missing(root, entry)) for entry in found)
 
 
 def _missing(root: Root, entry: Entry) -> Tuple[str, ...]:

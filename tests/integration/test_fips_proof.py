@@ -11,6 +11,7 @@ import pytest
 from tests.integration.conftest import Hosts
 from tests.integration.outcome import document, is_done, places_of, refused, register, untouched
 from tests.sandbox import namespace, template
+from tests.sandbox.boot import choose
 from tests.sandbox.host import Host
 from tests.sandbox.licences import ESSENTIAL_KEY
 from tests.sandbox.service import Service
@@ -125,6 +126,23 @@ def test_one_thing_wrong(proved: Host, name: str) -> None:
         told = status(proved)
     assert (told["verdict"], codes(told), told["verified"]) == (verdict, reasons, None)
     assert told["reasons"][0]["text"] and told["reasons"][0]["remedy"]
+
+
+def test_another_entry_of_the_validated_kernel(proved: Host) -> None:
+    """grubby tells the first of them by the kernel's path; what boots is the default one, here without FIPS mode."""
+    folder, environment = proved.root / "boot/loader/entries", "boot/grub2/grubenv"
+    entry = next(folder.glob("*-%s.conf" % KERNEL))
+    other = entry.with_name(entry.stem + ".again.conf")
+    other.write_text(entry.read_text().replace(" fips=1", ""))
+    assert status(proved, 0)["verdict"] == "validated"
+    with changed(proved, environment, b"saved_entry=%s\n" % other.stem.encode()):
+        assert not choose(proved.root).fips_enabled
+        told = status(proved)
+        assert (told["verdict"], codes(told)) == ("broken", ["boot-entry"])
+        assert [shown["fips"] for shown in told["boot_entries"] if shown["default"]] == [False]
+        is_done(proved.dnf("-y", "tuxcare", "fips", "enable"))
+        assert choose(proved.root).fips_enabled and status(proved, 0)["verdict"] == "validated"
+    other.unlink()
 
 
 def test_enable_says_what_it_cannot_mend(proved: Host) -> None:
