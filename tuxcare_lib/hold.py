@@ -9,7 +9,7 @@ if MYPY:
     from typing import Any, Dict, Iterable, Optional
 
 # How dnf knows the package of a kernel that can be started, and by what kernels of other names tell themselves.
-KERNEL = 'installonlypkg(kernel)'
+KERNELS = ('installonlypkg(kernel)', 'kernel', 'kernel-core')
 _KERNELS = ('installonlypkg(kernel', 'kernel-uname-r', 'kernel-core-uname-r')
 _MODULES = 'installonlypkg(kernel-module'
 # What is needed to set and to leave the mode.
@@ -69,7 +69,7 @@ class Hold:
 
 
 def _tells_a_kernel(provided: str) -> bool:
-    return provided.startswith(_KERNELS) and not provided.startswith(_MODULES)
+    return provided.split(' ')[0] in KERNELS or provided.startswith(_KERNELS) and not provided.startswith(_MODULES)
 
 
 def refusal(nevra: str, reason: str) -> str:

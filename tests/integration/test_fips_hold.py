@@ -79,6 +79,7 @@ def trees(servers: Service, universe: Universe, tmp_path_factory: pytest.TempPat
     universe.build_rpm(odd, "kernel-rt-core", "5.14.0-284.30.1.rt14.315.el9_2", vendor="AlmaLinux", provides=kernel)
     universe.build_rpm(odd, "kernel-uek-core", "5.15.0-200.el9uek", vendor="Oracle America", provides=kernel)
     universe.build_rpm(odd, "kernel-ml-core", "6.9.1-1.el9.elrepo", vendor="Example", provides=("installonlypkg(kernel-ml)",))
+    universe.build_rpm(odd, "kernel-lt", "6.1.1-1.el9.elrepo", vendor="Example", provides=("kernel = 6.1.1-1.el9.elrepo",))
     publish_older_kernel(odd)
     universe.build_rpm(odd, "openssl-ng", "9-1.el9", vendor="AlmaLinux", obsoletes=("openssl < 9",), provides=("openssl = 9",))
     universe.build_rpm(odd, "gnutls", "3.7.5-1.el9_2.tuxcare.1", vendor="TuxCare")
@@ -128,6 +129,7 @@ ATTEMPTS: Dict[str, Tuple[Words, ...]] = {
     "remove all of the vendor's, unprotected": (["remove", "kernel*tuxcare*", "--setopt=protected_packages=",
                                                  "--setopt=protect_running_kernel=0"],),
     "kernel-ml": (["install", "kernel-ml-core"],),
+    "kernel-lt": (["install", "kernel-lt"],),
     "an older FIPS kernel": (["install", "kernel-core-5.14.0-284.11.1.el9_2.tuxcare.5"],),
     "remove the validated kernel's modules": (["remove", "kernel-modules-" + VALIDATED],),
     "remove what sets the mode": (["remove", "crypto-policies-scripts"],),

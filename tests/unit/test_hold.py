@@ -6,10 +6,11 @@ import pytest
 
 from tests.unit.samples import catalogue, settings
 from tuxcare_lib import policy
-from tuxcare_lib.hold import KERNEL, Hold
+from tuxcare_lib.hold import KERNELS, Hold
 from tuxcare_lib.pin import Package
 
 DOCUMENT: Dict[str, Any] = policy.make(catalogue(), settings())['fips']['almalinux 9.2 x86_64']
+KERNEL = KERNELS[0]
 VALIDATED = ('3.7.6', '23.el9_2.tuxcare.3')
 COMMUNITY, FIX, LATER = ('3.7.6', '21.el9_2.2'), ('3.7.6', '21.el9_2.tuxcare.els1'), ('3.7.6', '23.el9_2.tuxcare.4')
 STOCK, FIPS_KERNEL, LATER_KERNEL = (
@@ -39,6 +40,8 @@ def test_what_keeps_to_fips(build: Tuple[str, str], usual: bool, strict: bool) -
     (package('kernel-uek-core', LATER, KERNEL + ' = 1'), [], 'a kernel'),
     (package('kernel-ml-core', LATER, 'installonlypkg(kernel-ml)'), [], 'a kernel'),
     (package('driver', LATER, 'installonlypkg(kernel-module)'), [], None),
+    (package('kernel-lt', LATER, 'kernel = 6.1.1-1'), [], 'a kernel'),
+    (package('kernel-tools', LATER, 'kernel-tools = 6'), [], None),
     (package('kernel-core', LATER_KERNEL, KERNEL), [], None),
 ])
 def test_what_may_come_in(coming: Package, replaced: List[Package], word: Optional[str]) -> None:

@@ -5,7 +5,7 @@ import dnf.transaction
 import hawkey
 from dnf.subject import Subject
 
-from tuxcare_lib.hold import KERNEL, Hold, refusal
+from tuxcare_lib.hold import KERNELS, Hold, refusal
 
 MYPY = False
 __all__ = ['coming', 'hidden', 'hide', 'lost_by', 'refusal']
@@ -24,7 +24,7 @@ _MANY = 8
 def hide(base: 'dnf.Base', hold: Hold) -> None:
     """In the sack: other builds of the held packages are out of sight, and no kernel goes that is needed."""
     available = _all(base).available()
-    builds = available.filter(name=list(hold.names)).union(available.filter(provides=[KERNEL]))
+    builds = available.filter(name=list(hold.names)).union(available.filter(provides=list(KERNELS)))
     base.sack.add_excludes(available.filter(pkg=[package for package in builds if not hold.accepts(package)]))
     base.sack.installonly_limit = _limit(base, hold)
 
@@ -34,7 +34,7 @@ def hidden(base: 'dnf.Base', hold: Hold, specs: 'Iterable[str]') -> 'List[str]':
     found = []
     for spec in specs:
         every = Subject(spec).get_best_query(base.sack, with_src=False, query=_all(base)).available()
-        held = every.filter(name=list(hold.names)).union(every.filter(provides=[KERNEL]))
+        held = every.filter(name=list(hold.names)).union(every.filter(provides=list(KERNELS)))
         if held and not every.intersection(base.sack.query()) and not any(hold.accepts(package) for package in held):
             found.append(spec)
     return found
