@@ -12,6 +12,8 @@ if MYPY:
 KERNELS = ('installonlypkg(kernel)', 'kernel', 'kernel-core')
 _KERNELS = ('installonlypkg(kernel', 'kernel-uname-r', 'kernel-core-uname-r')
 _MODULES = 'installonlypkg(kernel-module'
+# Of the sources of the set what no module needs: it comes as a build of the set, and may go.
+_LOOSE = ('-devel', '-headers', '-extra', '-tools', '-utils', '-perl', '-c++', '-dane')
 # What is needed to set and to leave the mode.
 _TOOLS = ('grubby', 'crypto-policies-scripts')
 _REMEDY = 'Leave it out, or leave FIPS mode first (`dnf tuxcare fips disable`).'
@@ -59,7 +61,7 @@ class Hold:
         """Why a package may not be removed; `kernels` are those that could still be started then."""
         if package.name in _TOOLS:
             return 'without it the mode can neither be set nor left'
-        if package.name not in self.names or package.name.endswith(('-devel', '-headers', '-extra')):
+        if package.name not in self.names or package.name.endswith(_LOOSE):
             return None
         if package.name.startswith('kernel'):
             if self.is_validated(package):

@@ -253,6 +253,15 @@ def test_other_updates_come_through(held: Host) -> None:
     assert "rsync" in " ".join(held.installed())
 
 
+def test_what_no_module_needs_may_go(held: Host) -> None:
+    """It comes as a build of the set."""
+    before = set_of(held)
+    is_done(held.dnf("-y", "install", "gnutls-utils"))
+    assert "gnutls-utils-3.7.6-23.el9_2.tuxcare.3.x86_64" in held.installed()
+    is_done(held.dnf("-y", "remove", "gnutls-utils"))
+    assert set_of(held) == before
+
+
 def test_three_later_kernels_of_the_vendor(in_fips: Host, service: Service, trees: Path) -> None:  # noqa: F811
     """An ordinary upgrade takes them, never with an error; a validated kernel and another one stay, whichever runs."""
     enable(in_fips, service, "later")

@@ -54,7 +54,8 @@ V, S, LATE = (package('kernel-core', build) for build in (FIPS_KERNEL, STOCK, LA
 
 @pytest.mark.parametrize('going, left, word', [
     (package('gnutls', VALIDATED), [V, S], 'nothing'), (package('gnutls', COMMUNITY), [V, S], None),
-    (package('gnutls-devel', VALIDATED), [V, S], None), (package('less', VALIDATED), [V, S], None),
+    (package('gnutls-devel', VALIDATED), [V, S], None), (package('nss-tools', VALIDATED), [V, S], None),
+    (package('less', VALIDATED), [V, S], None),
     (V, [S], 'validated kernel'), (V, [S, LATE], 'validated kernel'), (S, [V], 'no second'), (S, [V, LATE], None),
     (LATE, [V, S], None), (package('kernel-modules', FIPS_KERNEL), [V, S], 'validated kernel'),
     (package('grubby', COMMUNITY), [V, S], 'left'),
