@@ -179,6 +179,12 @@ def test_json_asks_nobody(host: Host, service: Service) -> None:
     assert told["error"]["code"] == "usage" and "-y" in told["error"]["remedy"]
 
 
+@pytest.mark.parametrize("verb", [["fips", "disable"], ["uninstall"]], ids=" ".join)
+def test_json_needs_no_answer_where_nothing_is_left_to_do(host: Host, service: Service, verb: List[str]) -> None:
+    with untouched(host, service):
+        assert document(host.dnf("tuxcare", *verb, "--json"))["changed"] is False
+
+
 @pytest.mark.registered
 def test_json(host: Host) -> None:
     done = host.dnf("-y", "tuxcare", "fips", "enable", "--json")

@@ -51,7 +51,8 @@ class DnfVerb:
         self._output = Output(given['json'], cli.command_of(opts.tuxcare_words), root)
         try:
             self._options = cli.check(opts.tuxcare_words, given)
-            self._check_package_verb()
+            if (self._options.flag('fips') or self._options.command == 'fips enable') and cli.needs_root(self._options):
+                self._check_answers()
         except UsageError as error:
             raise self._fatal(error)
 
@@ -200,6 +201,7 @@ class DnfVerb:
         if fips_disable.is_done(context, prepared):
             self._present(fips_disable.done_already(prepared))
             return
+        self._check_answers()
         if not context.console.ask(fips_disable.question(prepared)):
             raise DeclinedError('Nothing was changed.')
         with exclusive(context):
@@ -217,6 +219,7 @@ class DnfVerb:
             self._present(uninstall.done_already(context, prepared))
             return
         no_copy(context, prepared.facts)
+        self._check_answers()
         if not context.console.ask(uninstall.question(prepared)):
             raise DeclinedError('Nothing was changed.')
         with exclusive(context):
@@ -278,15 +281,10 @@ class DnfVerb:
             repo.excludepkgs = [entry for entry in repo.excludepkgs if entry.partition('-*-')[0] not in names]
         return True
 
-    def _is_package_verb(self) -> bool:
-        verb = self._options.verb
-        return verb is not None and cli.needs_root(self._options) and (
-            verb.name in ('fips', 'uninstall') or self._options.flag('fips'))
-
-    def _check_package_verb(self) -> None:
+    def _check_answers(self) -> None:
+        """Whether what is about to be done needs no answer of a person. Raises UsageError."""
         conf = self._base.conf
-        if self._output.json and self._is_package_verb() and not (
-                conf.assumeyes or conf.assumeno or self._options.flag('dry_run')):
+        if self._output.json and not (conf.assumeyes or conf.assumeno or self._options.flag('dry_run')):
             raise UsageError('With --json nobody can be asked about a transaction.', 'Add -y, --assumeno or --dry-run.')
 
     def _context(self) -> Context:
