@@ -31,6 +31,7 @@ class Findings(NamedTuple):
     """What the checks look at: repositories as (id, name), packages as `rpm -qa` prints them, what fips-mode-setup said.
 
     `mode` is None where it could not be asked. `has_token` is False for a user who cannot read it: dnf leaves out what needs it.
+    `way_in` is what leads to the validated set, `is_off` whether FIPS mode is.
     """
 
     repositories: Sequence[Tuple[str, str]]
@@ -38,23 +39,29 @@ class Findings(NamedTuple):
     mode: Optional[str]
     keys: Sequence[str]
     has_token: bool = True
+    is_registered: bool = True
+    is_off: bool = False
+    way_in: str = messages.ENABLE_HINT
 
 
 def checks(found: Findings) -> List[Check]:
     """The checks that a host under TuxCare's support is audited by."""
     loose = [package for package in found.packages if _MODULES.match(package) and 'tuxcare' not in package]
     said = found.mode or ''
+    see = 'Run `dnf tuxcare status`.' if found.way_in == messages.ENABLE_HINT else found.way_in
+    mode = found.way_in if found.is_off else 'Run `dnf tuxcare fips status`.'
     return [
         _check('V-269125', 'The vendor\'s ESU repository has to be in use.', 'dnf repolist', _listed(found.repositories),
                any(name == 'tuxcare-esu' for name, _ in found.repositories) if found.has_token else None,
-               'Run `dnf tuxcare status`.', 'Only root can read the token that this repository needs.'),
+               see, 'Only root can read the token that this repository needs.'),
         _check('V-269126', 'Every FIPS module has to be a build of the vendor\'s.',
                'rpm -qa | grep -E \'^(gnutls|nettle|nss|openssl|libgcrypt|kernel)-[0-9]+\' | grep -v tuxcare', '\n'.join(loose),
-               not loose, 'Run `dnf tuxcare fips enable`.'),
+               not loose, found.way_in),
         _check('V-269127', 'FIPS mode has to be on.', 'fips-mode-setup --check', said,
-               None if found.mode is None else _is_enabled(said), 'Run `dnf tuxcare fips status`.'),
+               None if found.mode is None else _is_enabled(said), mode),
         _check('ALMA-09-009700', 'The vendor\'s signing key has to be trusted.', 'rpm -q gpg-pubkey --qf \'%{SUMMARY}\\n\'',
-               '\n'.join(found.keys), any(_KEY in key for key in found.keys), 'Run `dnf tuxcare status --check`.')]
+               '\n'.join(found.keys), any(_KEY in key for key in found.keys),
+               'Run `dnf tuxcare status --check`.' if found.is_registered else found.way_in)]
 
 
 def _check(name: str, title: str, command: str, output: str, good: Optional[bool], remedy: str,

@@ -37,7 +37,8 @@ def wanted_set(catalogue: Catalogue, facts: Facts) -> Optional[PackageSet]:
 
 def find(root: Root, catalogue: Catalogue, signing_key: str, facts: Facts, state: Boot, briefly: bool = False) -> Evidence:
     """All that there is to judge. `briefly`: nothing but the mode where it is off and will be, which costs nothing."""
-    found = Evidence(wanted_set(catalogue, facts), state, entered=_entered(root), signing_key=signing_key)
+    found = Evidence(wanted_set(catalogue, facts), state, entered=_entered(root), signing_key=signing_key,
+                     registered=facts.is_registered)
     found = found._replace(leaving=_leaving(facts, found))
     if briefly and found.is_off:
         return found

@@ -17,6 +17,7 @@ REGISTER_HINT = 'Register it with `dnf tuxcare register`.'
 ANEW = 'Run `dnf tuxcare unregister --local`, and register again.'
 RECOVER_HINT = 'Run `dnf tuxcare recover`.'
 ENABLE_HINT = 'Run `dnf tuxcare fips enable`.'
+REGISTER_FIPS_HINT = 'Register it with `dnf tuxcare register --fips`.'
 KEPT = 'The next boot, of {kernel}, is in FIPS mode again.'
 NOT_KEPT = 'The next boot, of {kernel}, is not in FIPS mode. ' + ENABLE_HINT
 NOTHING_TO_DO = 'Nothing to do.'

@@ -93,8 +93,9 @@ class Entry(NamedTuple):
 class Evidence(NamedTuple):
     """What was found. `parts` by the module's name; `applied` is the crypto policy in effect; `entered`: by `fips enable`.
 
-    `wanted` is None where there is no set for this host, `providers` where openssl could not be asked. `leaving` is the command
-    that is taking the host out of the mode, if one is; `signing_key` the fingerprint of the key that signs the set.
+    `wanted` is None where there is no set for this host (`registered` or not), `providers` where openssl could not be asked.
+    `leaving` is the command that is taking the host out of the mode, if one is; `signing_key` the fingerprint of the key that
+    signs the set.
     """
 
     wanted: Optional[PackageSet]
@@ -107,11 +108,19 @@ class Evidence(NamedTuple):
     leaving: str = ''
     not_checked: Tuple[str, ...] = ()
     signing_key: str = ''
+    registered: bool = True
 
     @property
     def is_off(self) -> bool:
         """Whether neither this boot is in FIPS mode nor the next one will be, whatever the crypto policy is."""
         return not self.boot.mode_on and not fips.turns_on(self.boot.arguments)
+
+    @property
+    def way_in(self) -> str:
+        """What leads to the validated set from here: only `fips enable` opens the repository that has it."""
+        if self.wanted is None:
+            return 'See `dnf tuxcare release --list`.'
+        return _ENABLE if self.registered else messages.REGISTER_FIPS_HINT
 
 
 class Reason(NamedTuple):
@@ -143,7 +152,15 @@ class Proof(NamedTuple):
 
 
 def judge(evidence: Evidence) -> Proof:
-    """The verdict over all that was found."""
+    """The verdict over all that was found. What dnf is to install or reinstall is within reach after `fips enable` alone."""
+    found = _judge(evidence)
+    if evidence.leaving or evidence.registered and evidence.entered:
+        return found
+    return found._replace(reasons=tuple(reason._replace(
+        remedy=evidence.way_in if reason.remedy.startswith('Run `dnf ') else reason.remedy) for reason in found.reasons))
+
+
+def _judge(evidence: Evidence) -> Proof:
     modules = _modules(evidence)
     if evidence.leaving:
         return Proof(PENDING, (_leaving(evidence),), modules)
@@ -151,7 +168,7 @@ def judge(evidence: Evidence) -> Proof:
         return _off(evidence, modules)
     if evidence.wanted is None:
         return Proof(BROKEN, (Reason('no-set', 'FIPS mode is on or will be, and there is no validated set for this host.',
-                                     'See `dnf tuxcare release --list`.'),), ())
+                                     evidence.way_in),), ())
     found = [reason for module in modules for reason in _of_module(module, evidence.signing_key)]
     found += _of_next_boot(evidence, modules) + _of_policy(evidence) + _of_provider(evidence)
     due = _due(evidence, modules)

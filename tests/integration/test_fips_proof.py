@@ -13,7 +13,7 @@ from tests.integration.outcome import document, is_done, places_of, refused, reg
 from tests.sandbox import namespace, template
 from tests.sandbox.boot import choose
 from tests.sandbox.host import Host
-from tests.sandbox.licences import ESSENTIAL_KEY
+from tests.sandbox.licences import ESSENTIAL_KEY, ESU_KEY
 from tests.sandbox.service import Service
 from tests.sandbox.signing import KeyRing
 from tests.sandbox.universe import Universe
@@ -86,6 +86,33 @@ def test_an_essential_host_has_no_set(host: Host) -> None:
     register(host, key=ESSENTIAL_KEY)
     told = status(host, 0)
     assert told["verdict"] == "off" and told["modules"] == []
+
+
+@pytest.mark.parametrize("registered", [True, False], ids=["registered", "not registered"])
+def test_every_remedy_leads_on(host: Host, registered: bool) -> None:
+    """Where the mode was turned on by hand: dnf has no package of the set before `fips enable`, which needs a registration."""
+    if registered:
+        register(host)
+    is_done(host.run(["fips-mode-setup", "--enable"]))
+    host.reboot()
+    told = document(host.dnf("tuxcare", "fips", "report", "--json"))
+    wanted = "Run `dnf tuxcare fips enable`." if registered else "Register it with `dnf tuxcare register --fips`."
+    assert {reason["remedy"] for reason in told["reasons"]} == {wanted, "Reboot."}
+    assert {check["note"] for check in told["checks"] if check["result"] == "open"} == {wanted}
+    words = wanted.split("`")[1].split()[1:]
+    is_done(host.dnf("-y", *words, env={} if registered else {"TUXCARE_LICENSE_KEY": ESU_KEY}))
+    host.reboot()
+    assert status(host, 0)["verdict"] == "validated"
+
+
+def test_remedies_of_a_host_that_is_off(host: Host) -> None:
+    def notes() -> List[str]:
+        checks = document(host.dnf("tuxcare", "fips", "report", "--json"))["checks"]
+        return [check["note"] for check in checks if check["result"] == "open"]
+
+    assert notes() == ["Register it with `dnf tuxcare register --fips`."] * 4
+    register(host, key=ESSENTIAL_KEY)
+    assert notes() == ["See `dnf tuxcare release --list`."] * 3
 
 
 # --- proved -------------------------------------------------------------------------------------------------------

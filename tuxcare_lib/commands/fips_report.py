@@ -36,7 +36,7 @@ def document(context: Context) -> Dict[str, Any]:
     """Everything that was found, as docs/json.md describes it."""
     facts = gathering.gather(context.root, context.architecture)
     found = evidence.find(context.root, context.catalogue, context.settings.gpg_key_fingerprint, facts, boot.read(context.root))
-    checks = audit.checks(_findings(context, facts))
+    checks = audit.checks(_findings(context, facts)._replace(is_off=found.is_off, way_in=found.way_in))
     made = proof.document(found, proof.judge(found))
     return dict(made, command='fips report', exit_status=0, registered=facts.is_registered,
                 made_at=context.now(), made_by='dnf tuxcare ' + tuxcare_lib.__version__,
@@ -70,7 +70,7 @@ def _findings(context: Context, facts: Facts) -> audit.Findings:
     from tuxcare_lib import rpmdb  # rpm: not for verbs that need no packages
     packages = sorted('{}-{}-{}.{}'.format(*package[:1] + package[2:5]) for package in rpmdb.everything(context.root))
     return audit.Findings(context.repositories, packages, _mode(context.root), rpmdb.key_summaries(context.root),
-                          os.geteuid() == 0 or not facts.is_registered)
+                          os.geteuid() == 0 or not facts.is_registered, facts.is_registered)
 
 
 def _mode(root: Root) -> Optional[str]:
