@@ -262,6 +262,23 @@ def test_what_no_module_needs_may_go(held: Host) -> None:
     assert set_of(held) == before
 
 
+def test_what_once_brought_a_module_may_go(host: Host, universe: Universe, tmp_path: Path) -> None:
+    """dnf would take the module along, for nobody else had asked for it."""
+    register(host)
+    is_done(host.dnf("-y", "remove", "nss", "nss-sysinit"))
+    browser = universe.build_rpm(tmp_path, "browser", "1-1", "x86_64", vendor="Example", requires=("nss", "gnutls"))
+    is_done(host.dnf("-y", "install", str(browser)))
+    is_done(host.dnf("-y", "mark", "remove", "gnutls"))
+    is_done(host.dnf("-y", "tuxcare", "fips", "enable"))
+    told = is_done(host.dnf("history", "info", "last"))
+    assert "Reason Change gnutls-3.7.6-23.el9_2.tuxcare.3" in told and "gnutls-3.7.6-20" not in told
+    host.reboot()
+    before = set_of(host)
+    is_done(host.dnf("-y", "remove", "browser"))
+    is_done(host.dnf("-y", "autoremove"))
+    assert set_of(host) == before and "nss-3.90.0-6.el9_2.tuxcare.1.x86_64" in before
+
+
 def test_three_later_kernels_of_the_vendor(in_fips: Host, service: Service, trees: Path) -> None:  # noqa: F811
     """An ordinary upgrade takes them, never with an error; a validated kernel and another one stay, whichever runs."""
     enable(in_fips, service, "later")

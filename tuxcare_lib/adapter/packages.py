@@ -14,7 +14,7 @@ import libdnf.transaction
 
 from tuxcare_lib import boot, journal, messages, rootfs, rpmdb
 from tuxcare_lib.commands import Context, packages_have_begun
-from tuxcare_lib.commands.fips import WAY_BACK
+from tuxcare_lib.commands.fips import WAY_BACK, module_names
 from tuxcare_lib.errors import CommandError, DeclinedError, RecoveryError, TuxcareError
 from tuxcare_lib.fips import is_vendors_build
 from tuxcare_lib.model import Change, Work
@@ -58,10 +58,17 @@ class Transaction:
             for package in self._base.sack.query().installed().filter(**_fields(nevra)):
                 self._base.package_remove(package)
 
-    def keep(self, names: Iterable[str]) -> None:
-        """Packages that are not TuxCare's count as installed by the user, so that no autoremove takes them (FACTS 7)."""
-        loose = [package for package in self._base.sack.query().installed().filter(name=list(names))
-                 if package.reason != 'user' and not is_vendors_build(package.vendor, package.release)]
+    def keep(self, modules: Iterable[str]) -> None:
+        """The modules, and of the kernels those that are not TuxCare's, count as installed by the user (FACTS 7).
+
+        So no autoremove takes them, and none goes along with the last package that required it, which the hold would refuse.
+        """
+        found = self._base.sack.query().installed().filter(name=list(modules) + list(WAY_BACK), arch=self._base.conf.basearch)
+        # The sack is of before the transaction, and the history is to name what is there now.
+        came = {package.name: package for package in (self._base.transaction.install_set if self._base.transaction else ())
+                if package.arch == self._base.conf.basearch and package.name not in WAY_BACK}
+        loose = [came.get(package.name, package) for package in found if package.reason != 'user' and not (
+            package.name in WAY_BACK and is_vendors_build(package.vendor, package.release))]
         if not loose:
             return
         history = self._base.history
@@ -228,7 +235,7 @@ class Operation:
             if not self._work.is_done:
                 transaction.run()
                 if self._work.kernel:  # by now: a run that goes on after one of the programs failed has no packages left
-                    transaction.keep(WAY_BACK)
+                    transaction.keep(module_names(self._context.catalogue))
                 journal.packages_are_done(root)
             done = boot.enter(root, self._work, self._context.console.say) if self._work.kernel else []
         journal.commit(root)

@@ -262,7 +262,7 @@ class DnfVerb:
                 return False
             recover.carry_out(context, found, forward, transaction.run)
             if found.verb == fips.VERB and forward:
-                transaction.keep(fips.WAY_BACK)
+                transaction.keep(fips.module_names(context.catalogue))
         return True
 
     def _switch_repositories(self, wanted: 'Callable[[Any], Optional[bool]]') -> None:

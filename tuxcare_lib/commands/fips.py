@@ -4,6 +4,7 @@
 from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Sequence, Tuple
 
 from tuxcare_lib import boot, evidence, facts as gathering, fips, messages, planner, proof
+from tuxcare_lib.catalogue import Catalogue
 from tuxcare_lib.circumstances import BOOT_SIZE, boot_device
 from tuxcare_lib.commands import Context, intact
 from tuxcare_lib.errors import Check, DeclinedError
@@ -59,6 +60,11 @@ class Prepared(NamedTuple):
     def is_done(self) -> bool:
         """Whether nothing is left to do."""
         return not self.needs_packages and not self.commands and not self.changes
+
+
+def module_names(catalogue: Catalogue) -> List[str]:
+    """The packages of the validated modules, of all sets."""
+    return sorted({fips.name_of(nevr) for entry in catalogue.package_sets for nevr in entry.modules})
 
 
 def prepare(context: Context) -> Prepared:
