@@ -103,10 +103,17 @@ def restore(root: Root, before: Boot, say: Callable[[str], None]) -> None:
 
 
 def leave(root: Root, target: Boot, say: Callable[[str], None]) -> None:
-    """As `restore`; and no other kernel's entry keeps the mode where somebody has left it by hand, for the default alone."""
+    """As `restore`; and no other kernel's entry keeps the mode where somebody has left it by hand, for the default alone.
+
+    Raises CommandError, too, where the default kernel would not boot: fips-mode-setup makes initial file systems anew.
+    """
     restore(root, target, say)
     if not fips.will_be_on(target) and any('fips=1' in entry.arguments.split() for entry in entries(root, '')):
         run(root, [('grubby', '--update-kernel=ALL', '--remove-args=fips=1')], say)
+    default = read(root).default_kernel
+    entry = _default(root, default)
+    if entry is not None:
+        _check_files(entry, default)
 
 
 def enter(root: Root, work: Work, say: Callable[[str], None]) -> List[Tuple[str, ...]]:
@@ -129,17 +136,26 @@ def _check_initramfs(root: Root, image: str) -> None:
 
     Raises CommandError. Without lsinitrd only that it is there is known.
     """
-    entry = next((entry for entry in entries(root, image) if entry.is_default), None)
-    if entry is None or entry.missing:
-        raise CommandError('{} would not boot: {} is missing.'.format(
-            image, ', '.join(entry.missing) if entry else 'its entry'), _dracut(entry, image))
+    entry = _default(root, image)
+    if entry is None:
+        raise CommandError('{} would not boot: its entry is missing.'.format(image), 'Look at `grubby --info=ALL`.')
+    _check_files(entry, image)
     said = _said(root, 'lsinitrd', '--mod', entry.initramfs).split('\n') if entry.initramfs else []
     if 'dracut modules:' in said and 'fips' not in said:
         raise CommandError('{} has no dracut module fips.'.format(entry.initramfs), _dracut(entry, image))
 
 
-def _dracut(entry: Optional[Entry], image: str) -> str:
-    if entry is None or not entry.initramfs:
+def _default(root: Root, image: str) -> Optional[Entry]:
+    return next((entry for entry in entries(root, image) if entry.is_default), None)
+
+
+def _check_files(entry: Entry, image: str) -> None:
+    if entry.missing:
+        raise CommandError('{} would not boot: {} is missing.'.format(image, ', '.join(entry.missing)), _dracut(entry, image))
+
+
+def _dracut(entry: Entry, image: str) -> str:
+    if not entry.initramfs:
         return 'Look at `grubby --info=ALL`.'
     return 'Look at the room on /boot; `dracut -f {} {}` makes it anew.'.format(
         entry.initramfs, image.partition('/vmlinuz-')[2])

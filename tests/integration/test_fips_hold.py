@@ -12,7 +12,7 @@ import pytest
 from tests.integration.bypass.documents import group, stream
 from tests.integration.conftest import Hosts
 from tests.integration.fips_host import STOCK, VALIDATED, Grown, grown, in_fips  # noqa: F401 (fixtures)
-from tests.integration.outcome import document, is_done, register, untouched
+from tests.integration.outcome import document, is_done, refused, register, untouched
 from tests.integration.test_packages_cut_off import dies
 from tests.sandbox import repodata, rpms
 from tests.sandbox.boot import choose
@@ -220,6 +220,20 @@ def test_leaving_fails(held: Host, program: str, order: str, interrupts: int, st
     if status == 5:
         assert "its changes were undone" in is_done(held.dnf("tuxcare", "recover"))
     assert boot_state(held) == before
+
+
+@pytest.mark.parametrize("verb", [["fips", "disable"], ["uninstall"]], ids=" ".join)
+def test_what_would_not_boot_does_not_become_the_default(held: Host, verb: List[str]) -> None:
+    """An initial file system that a full /boot left empty: where the host came from is no way back before it is there."""
+    before = boot_state(held)
+    initramfs = held.root / "boot/initramfs-5.14.0-284.30.1.el9_2.x86_64.img"
+    whole = initramfs.read_bytes()
+    initramfs.write_bytes(b"")
+    refused(held.dnf("-y", "tuxcare", *verb), "would not boot", "dracut -f")
+    assert boots(held) == VALIDATED and choose(held.root).fips_enabled
+    initramfs.write_bytes(whole)
+    differing = {path for path, entry in boot_state(held).items() if before.get(path) != entry}
+    assert differing <= {str(initramfs.relative_to(held.root))}
 
 
 def boot_state(host: Host) -> Dict[str, object]:
