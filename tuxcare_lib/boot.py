@@ -2,6 +2,7 @@
 """What a host boots and in which mode: read without changing anything, and set by the system's own programs."""
 
 import os
+import re
 from typing import Callable, List, Optional, Sequence, Tuple
 
 from tuxcare_lib import executor, fips, proof, rootfs
@@ -54,6 +55,15 @@ def _is_there(root: Root, path: str) -> bool:
         return root.kind(path) == 'file' and bool(root.beginning(path, 1))
     except TuxcareError:
         return True
+
+
+def entry_for_once(root: Root) -> str:
+    """The entry that grub2-reboot has chosen for one boot, which grubby does not look at; empty where there is none."""
+    try:
+        found = re.search(r'^next_entry=(.+)$', root.text('/boot/grub2/grubenv') or '', re.M)
+    except TuxcareError:
+        return ''
+    return found.group(1) if found else ''
 
 
 def applied_policy(root: Root) -> str:

@@ -46,6 +46,9 @@ def find(root: Root, catalogue: Catalogue, signing_key: str, facts: Facts, state
     parts = {} if found.wanted is None else _parts(root, found.wanted, not found.is_off, notes)
     if not state.default_kernel:
         notes.append('What boots next: grubby names no default kernel, or you are not root.')
+    once = boot.entry_for_once(root)
+    if once:
+        notes.append('What boots next: grub2-reboot has chosen the entry {} for one boot.'.format(once))
     asked = _providers(root, notes) if state.mode_on else None
     return found._replace(
         parts=parts, applied=boot.applied_policy(root), entries=boot.entries(root, state.default_kernel), providers=asked,

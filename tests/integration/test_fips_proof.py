@@ -172,6 +172,13 @@ def test_another_entry_of_the_validated_kernel(proved: Host) -> None:
     other.unlink()
 
 
+def test_an_entry_for_one_boot_is_told(proved: Host) -> None:
+    environment = "boot/grub2/grubenv"
+    with changed(proved, environment, (proved.root / environment).read_bytes() + b"next_entry=0\n"):
+        assert any("grub2-reboot" in note for note in status(proved, 0)["not_checked"])
+    assert not any("grub2-reboot" in note for note in status(proved, 0)["not_checked"])
+
+
 def test_enable_says_what_it_cannot_mend(proved: Host) -> None:
     with changed(proved, NETTLE, b"x"):
         told = document(proved.dnf("-y", "tuxcare", "fips", "enable", "--json"), 4)
