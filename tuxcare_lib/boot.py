@@ -5,7 +5,7 @@ import os
 import re
 from typing import Callable, List, Optional, Sequence, Tuple
 
-from tuxcare_lib import executor, fips, proof, rootfs
+from tuxcare_lib import executor, fips, rootfs
 from tuxcare_lib.errors import CommandError, TuxcareError
 from tuxcare_lib.model import Boot, Work
 from tuxcare_lib.proof import Entry
@@ -37,11 +37,22 @@ def is_in_fips_mode(root: Root) -> bool:
 
 def entries(root: Root, default: str) -> Tuple[Entry, ...]:
     """The boot loader's entries, and which of their files are not there; none where they cannot be read."""
-    found = proof.entries(_said(root, 'grubby', '--info=ALL'), default)
+    found = parsed(_said(root, 'grubby', '--info=ALL'), default)
     if len([entry for entry in found if entry.is_default]) > 1:
-        chosen = proof.entries(_said(root, 'grubby', '--info=DEFAULT'), default)
+        chosen = parsed(_said(root, 'grubby', '--info=DEFAULT'), default)
         found = tuple(entry._replace(is_default=entry in chosen) for entry in found)
     return tuple(entry._replace(missing=_missing(root, entry)) for entry in found)
+
+
+def parsed(text: str, default: str) -> Tuple[Entry, ...]:
+    """What `grubby --info=ALL` says. Of several initial file systems (`… $tuned_initrd`) the first."""
+    found = []
+    for block in re.split(r'^index=', text, flags=re.M):
+        values = dict(re.findall(r'^(kernel|args|initrd)="?(.*?)"?$', block, re.M))
+        if values.get('kernel'):
+            found.append(Entry(values['kernel'], values.get('args', ''), values.get('initrd', '').split(' ')[0],
+                               values['kernel'] == default))
+    return tuple(found)
 
 
 def _missing(root: Root, entry: Entry) -> Tuple[str, ...]:

@@ -4,6 +4,7 @@
 Reads and changes nothing. Who is not root gets what he can see; the rest is told as not checked.
 """
 
+import re
 from typing import TYPE_CHECKING, Container, Dict, List, Optional, Tuple
 
 from tuxcare_lib import boot, executor, fips
@@ -11,7 +12,7 @@ from tuxcare_lib.catalogue import Catalogue
 from tuxcare_lib.errors import CommandError, HostError, TuxcareError
 from tuxcare_lib.host import FIPS_STATE, Facts
 from tuxcare_lib.model import Boot, PackageSet
-from tuxcare_lib.proof import NEITHER, Evidence, Part, Provider, providers
+from tuxcare_lib.proof import NEITHER, Evidence, Part, Provider
 from tuxcare_lib.rootfs import Root
 
 if TYPE_CHECKING:
@@ -80,9 +81,21 @@ def _providers(root: Root, notes: List[str]) -> Optional[Tuple[Provider, ...]]:
     except CommandError as error:
         reason = error.message
     if not reason:
-        return () if done.status else providers(done.stdout)
+        return () if done.status else parsed(done.stdout)
     notes.append('OpenSSL\'s providers: {}'.format(reason))
     return None
+
+
+def parsed(text: str) -> Tuple[Provider, ...]:
+    """What `openssl list -providers` says: an id on a line of its own, its properties below it."""
+    found: List[Provider] = []
+    for line in text.split('\n'):
+        name, colon, value = line.strip().partition(':')
+        if re.match(r'  \S+\Z', line):
+            found.append(Provider(line.strip()))
+        elif found and colon and name in ('name', 'version', 'status'):
+            found[-1] = found[-1]._replace(**{name: value.strip()})
+    return tuple(found)
 
 
 def _parts(root: Root, wanted: PackageSet, with_files: bool, notes: List[str]) -> Dict[str, Tuple[Part, ...]]:

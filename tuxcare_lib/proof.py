@@ -4,7 +4,6 @@
 `evidence` finds, this judges. FACTS 4 says what a host in FIPS mode looks like.
 """
 
-import re
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from tuxcare_lib import fips, messages
@@ -327,32 +326,6 @@ def _due(evidence: Evidence, modules: Sequence[Module]) -> List[Reason]:
 def fips_provider(evidence: Evidence) -> Optional[Provider]:
     """OpenSSL's FIPS provider, where it is loaded."""
     return next((provider for provider in evidence.providers or () if provider.id == 'fips'), None)
-
-
-# --- reading what programs say ------------------------------------------------------------------------------------
-
-
-def providers(text: str) -> Tuple[Provider, ...]:
-    """What `openssl list -providers` says: an id on a line of its own, its properties below it."""
-    found: List[Provider] = []
-    for line in text.split('\n'):
-        name, colon, value = line.strip().partition(':')
-        if re.match(r'  \S+\Z', line):
-            found.append(Provider(line.strip()))
-        elif found and colon and name in ('name', 'version', 'status'):
-            found[-1] = found[-1]._replace(**{name: value.strip()})
-    return tuple(found)
-
-
-def entries(text: str, default: str) -> Tuple[Entry, ...]:
-    """What `grubby --info=ALL` says. Of several initial file systems (`… $tuned_initrd`) the first."""
-    found = []
-    for block in re.split(r'^index=', text, flags=re.M):
-        values = dict(re.findall(r'^(kernel|args|initrd)="?(.*?)"?$', block, re.M))
-        if values.get('kernel'):
-            found.append(Entry(values['kernel'], values.get('args', ''), values.get('initrd', '').split(' ')[0],
-                               values['kernel'] == default))
-    return tuple(found)
 
 
 # --- for programs and for people ----------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from typing import Any, Dict, List, Tuple
 import pytest
 
 from tests.unit.samples import PROJECT, catalogue, release
-from tuxcare_lib import proof
+from tuxcare_lib import boot, evidence, proof
 from tuxcare_lib.model import Boot
 from tuxcare_lib.proof import Entry, Evidence, Part, Provider
 
@@ -56,7 +56,7 @@ def good_parts(**changed: Tuple[Part, ...]) -> Dict[str, Tuple[Part, ...]]:
 
 
 IN_FIPS = Boot(UNAME, True, '/boot/vmlinuz-' + UNAME, 'ro fips=1', 'FIPS')
-GOOD = Evidence(WANTED, IN_FIPS, good_parts(), 'FIPS', proof.entries(INFO, '/boot/vmlinuz-' + UNAME), proof.providers(SAID), True,
+GOOD = Evidence(WANTED, IN_FIPS, good_parts(), 'FIPS', boot.parsed(INFO, '/boot/vmlinuz-' + UNAME), evidence.parsed(SAID), True,
                 signing_key=VENDOR)
 BEFORE = GOOD._replace(boot=IN_FIPS._replace(running_kernel=STOCK, mode_on=False), providers=None)
 OFF = Evidence(WANTED, Boot(STOCK, False, '/boot/vmlinuz-' + STOCK, 'ro', 'DEFAULT'), applied='DEFAULT')
@@ -160,18 +160,18 @@ def test_the_remedy_of_a_part_names_the_validated_build() -> None:
 
 
 def test_what_openssl_says() -> None:
-    assert proof.providers(SAID)[1] == Provider(
+    assert evidence.parsed(SAID)[1] == Provider(
         'fips', 'OpenSSL FIPS Provider for AlmaLinux 9', '3.0.7-1d2bd88ee26b3c90', 'active')
-    assert [provider.id for provider in proof.providers(SAID)] == ['base', 'fips']
-    assert proof.providers('') == () == proof.providers('Providers:\n')
+    assert [provider.id for provider in evidence.parsed(SAID)] == ['base', 'fips']
+    assert evidence.parsed('') == () == evidence.parsed('Providers:\n')
 
 
 def test_what_grubby_says() -> None:
-    found = proof.entries(INFO, '/boot/vmlinuz-' + UNAME)
+    found = boot.parsed(INFO, '/boot/vmlinuz-' + UNAME)
     assert found == (
         Entry('/boot/vmlinuz-' + UNAME, 'ro quiet $tuned_params fips=1', '/boot/initramfs-{}.img'.format(UNAME), True),
         Entry('/boot/vmlinuz-' + STOCK, 'ro', '/boot/initramfs-{}.img'.format(STOCK)))
-    assert [entry.is_fips for entry in found] == [True, False] and proof.entries('', '') == ()
+    assert [entry.is_fips for entry in found] == [True, False] and boot.parsed('', '') == ()
 
 
 def test_a_certificate_is_shown_where_the_catalogue_has_it() -> None:

@@ -43,7 +43,7 @@ class Transaction:
                 self._base.install(spec)
             except dnf.exceptions.MarkingError:
                 raise CommandError('{} is in none of the enabled repositories.'.format(spec),
-                                   'Look at `dnf tuxcare status`, or ask the vendor.')
+                                   'Look at `dnf tuxcare status` and at excludepkgs of dnf.conf, or ask the vendor.')
 
     def follow(self, specs: Iterable[str]) -> None:
         """Mark packages that come along where there are any."""
