@@ -52,6 +52,7 @@ def publish(service: Service, universe: Universe, folder: Path, *builds: Tuple[s
     for source, evr in builds:
         for package, _ in Build("tuxcare/9.2/esu", source, evr, "x86_64").packages():
             rpms.build(package, folder, {})
+    universe.sign(sorted(folder.iterdir()), "TuxCare")
     universe.index(folder)
     service.mount("/tuxcare/9.2/%s/" % folder.name, folder)
 

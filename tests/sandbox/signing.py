@@ -61,11 +61,12 @@ class KeyRing:
 
     def sign(self, packages: Sequence[Path], fingerprint: str) -> None:
         """Signs rpm files in place, several at once."""
-        chunks = [list(packages[start::_WORKERS]) for start in range(_WORKERS)]
+        self._sign_some(packages[:1], fingerprint)  # alone: of two at once that are the agent's first, one may fail
+        chunks = [list(packages[1 + start::_WORKERS]) for start in range(_WORKERS)]
         with concurrent.futures.ThreadPoolExecutor(_WORKERS) as pool:
             list(pool.map(lambda chunk: self._sign_some(chunk, fingerprint), chunks))
 
-    def _sign_some(self, packages: List[Path], fingerprint: str) -> None:
+    def _sign_some(self, packages: Sequence[Path], fingerprint: str) -> None:
         if packages:
             macros = {"_gpg_name": fingerprint, "_gpg_path": self.home, "__gpg": shutil.which("gpg")}
             defines = [word for name, value in macros.items() for word in ("--define", "%s %s" % (name, value))]

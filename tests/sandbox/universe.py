@@ -104,9 +104,13 @@ class Universe:
         package = Package(name=name, evr=evr, arch=arch, files=entries, **fields)  # type: ignore[arg-type]
         path = rpms.build(package, folder, _texts(self.keys))
         if key is not None:
-            with KeyRing(self.keys / "private") as ring:
-                ring.sign([path], self.fingerprint(key))
+            self.sign([path], key)
         return path
+
+    def sign(self, packages: Sequence[Path], key: str) -> None:
+        """Signs packages in place, by the key named."""
+        with KeyRing(self.keys / "private") as ring:
+            ring.sign(packages, self.fingerprint(key))
 
     def index(self, folder: Path) -> None:
         """Makes `folder` a repository of the packages that lie in it."""
