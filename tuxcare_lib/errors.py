@@ -65,6 +65,13 @@ class TuxcareError(Exception):
     def __str__(self) -> str:
         return '{} {}'.format(self.message, self.remedy).strip()
 
+    @classmethod
+    def check_schema(cls, path: str, found: object, reads: int) -> None:
+        """Raises this error where a file of ours is of another version of the product than this one."""
+        if found != reads or isinstance(found, bool):
+            raise cls('{} has schema {!r}, this version reads {}.'.format(path, found, reads),
+                      'Install the version of dnf-plugin-tuxcare that wrote it.')
+
 
 class UsageError(TuxcareError):
     """An option, a verb or a value that does not exist."""
@@ -104,13 +111,6 @@ class StateError(TuxcareError):
     """The record of the registration is missing a part, damaged, or of a later version."""
 
     code = 'state'
-
-    @classmethod
-    def check_schema(cls, path: str, found: object, reads: int) -> None:
-        """Raises StateError where a file of ours is of another version of the product than this one."""
-        if found != reads or isinstance(found, bool):
-            raise cls('{} has schema {!r}, this version reads {}.'.format(path, found, reads),
-                      'Install the version of dnf-plugin-tuxcare that wrote it.')
 
 
 class ConflictError(TuxcareError):

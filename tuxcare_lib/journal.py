@@ -255,9 +255,7 @@ def _digest(image: Optional[Image]) -> str:
 
 def _document(root: Root) -> Dict[str, Any]:
     document = json.loads((root.read(_OPEN + _LIST) or b'').decode('utf-8'))
-    if document['schema'] != _SCHEMA:
-        raise RecoveryError('The journal has schema {!r}, this version reads {}.'.format(document['schema'], _SCHEMA),
-                            'Install the version of dnf-plugin-tuxcare that wrote it.')
+    RecoveryError.check_schema('The journal', document['schema'], _SCHEMA)
     return dict(document)
 
 

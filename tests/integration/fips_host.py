@@ -15,6 +15,7 @@ from tests.sandbox.licences import ESU_KEY
 from tests.sandbox.packages import BUILDS
 from tests.sandbox.service import Service
 from tests.sandbox.universe import Universe
+from tuxcare_lib.hold import is_fips_build
 
 STOCK = "5.14.0-284.11.1.el9_2.x86_64"
 NEWEST = "5.14.0-284.30.1.el9_2.x86_64"
@@ -89,6 +90,15 @@ def left(grown: Grown, host: Host) -> Host:
 
 
 # --- packages -----------------------------------------------------------------------------------------------------
+
+
+def set_of(host: Host) -> Set[str]:
+    """The FIPS builds, of openssl's validated and later one as the same, and which kernels are there."""
+    nevras = host.installed()
+    builds = {nevra.replace("openssl-1:3.0.7-20.el9_2.tuxcare.1", "openssl-1:3.0.7-20.el9_2.tuxcare.2").replace(
+        "libs-1:3.0.7-20.el9_2.tuxcare.1", "libs-1:3.0.7-20.el9_2.tuxcare.2")
+        for nevra in nevras if is_fips_build(nevra.rpartition(".")[0])}
+    return builds | {nevra for nevra in nevras if nevra.startswith("kernel")}
 
 
 def newest_of(release: str) -> Dict[str, str]:

@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """`dnf tuxcare fips enable`: one transaction of dnf's, then boot loader and mode, and what a boot makes of it."""
+from pathlib import Path
 from typing import List, Set
 
 import pytest
 
+from tests.integration.fips_host import set_of
 from tests.integration.outcome import State, document, is_done, refused, register, untouched
 from tests.integration.terminal import typed
 from tests.sandbox.host import Host
 from tests.sandbox.licences import ESSENTIAL_KEY, ESU_KEY
 from tests.sandbox.service import Service
+from tests.sandbox.universe import Universe
 
 STOCK = "5.14.0-284.11.1.el9_2.x86_64"
 KERNEL = "5.14.0-284.11.1.el9_2.tuxcare.6.x86_64"
@@ -213,6 +216,23 @@ def test_register_with_fips_and_an_essential_key(host: Host, service: Service) -
     """The product is known before the first file is written: nothing is half done."""
     with untouched(host, service):
         refused(host.dnf("-y", "tuxcare", "register", "--fips", env={"TUXCARE_LICENSE_KEY": ESSENTIAL_KEY}), "ESU")
+
+
+def test_what_once_brought_a_module_may_go(host: Host, universe: Universe, tmp_path: Path) -> None:
+    """dnf would take the module along, for nobody else had asked for it."""
+    register(host)
+    is_done(host.dnf("-y", "remove", "nss", "nss-sysinit"))
+    browser = universe.build_rpm(tmp_path, "browser", "1-1", "x86_64", vendor="Example", requires=("nss", "gnutls"))
+    is_done(host.dnf("-y", "install", str(browser)))
+    is_done(host.dnf("-y", "mark", "remove", "gnutls"))
+    is_done(host.dnf("-y", "tuxcare", "fips", "enable"))
+    told = is_done(host.dnf("history", "info", "last"))
+    assert "Reason Change gnutls-3.7.6-23.el9_2.tuxcare.3" in told and "gnutls-3.7.6-20" not in told
+    host.reboot()
+    before = set_of(host)
+    is_done(host.dnf("-y", "remove", "browser"))
+    is_done(host.dnf("-y", "autoremove"))
+    assert set_of(host) == before and "nss-3.90.0-6.el9_2.tuxcare.1.x86_64" in before
 
 
 # --- programs that fail -------------------------------------------------------------------------------------------

@@ -5,13 +5,13 @@ import signal
 import subprocess
 import time
 from pathlib import Path
-from typing import Callable, Dict, Iterator, List, Set, Tuple, Union
+from typing import Callable, Dict, Iterator, List, Tuple, Union
 
 import pytest
 
 from tests.integration.bypass.documents import group, stream
 from tests.integration.conftest import Hosts
-from tests.integration.fips_host import STOCK, VALIDATED, Grown, grown, in_fips  # noqa: F401 (fixtures)
+from tests.integration.fips_host import STOCK, VALIDATED, Grown, grown, in_fips, set_of  # noqa: F401 (fixtures)
 from tests.integration.outcome import document, is_done, refused, register, untouched
 from tests.integration.test_packages_cut_off import dies
 from tests.sandbox import repodata, rpms
@@ -31,15 +31,6 @@ modules = openssl-1:3.0.7-20.el9_2.tuxcare.1
 holds = kernel kernel-core kernel-modules kernel-modules-core openssl openssl-libs
 """ % TEN
 Words = Union[List[str], Callable[[Host, Universe], List[str]]]
-
-
-def set_of(host: Host) -> Set[str]:
-    """The FIPS builds, of openssl's validated and later one as the same, and which kernels are there."""
-    nevras = host.installed()
-    builds = {nevra.replace("openssl-1:3.0.7-20.el9_2.tuxcare.1", "openssl-1:3.0.7-20.el9_2.tuxcare.2").replace(
-        "libs-1:3.0.7-20.el9_2.tuxcare.1", "libs-1:3.0.7-20.el9_2.tuxcare.2")
-        for nevra in nevras if is_fips_build(nevra.rpartition(".")[0])}
-    return builds | {nevra for nevra in nevras if nevra.startswith("kernel")}
 
 
 def boots(host: Host) -> str:
@@ -275,23 +266,6 @@ def test_what_no_module_needs_may_go(held: Host) -> None:
     assert "gnutls-utils-3.7.6-23.el9_2.tuxcare.3.x86_64" in held.installed()
     is_done(held.dnf("-y", "remove", "gnutls-utils"))
     assert set_of(held) == before
-
-
-def test_what_once_brought_a_module_may_go(host: Host, universe: Universe, tmp_path: Path) -> None:
-    """dnf would take the module along, for nobody else had asked for it."""
-    register(host)
-    is_done(host.dnf("-y", "remove", "nss", "nss-sysinit"))
-    browser = universe.build_rpm(tmp_path, "browser", "1-1", "x86_64", vendor="Example", requires=("nss", "gnutls"))
-    is_done(host.dnf("-y", "install", str(browser)))
-    is_done(host.dnf("-y", "mark", "remove", "gnutls"))
-    is_done(host.dnf("-y", "tuxcare", "fips", "enable"))
-    told = is_done(host.dnf("history", "info", "last"))
-    assert "Reason Change gnutls-3.7.6-23.el9_2.tuxcare.3" in told and "gnutls-3.7.6-20" not in told
-    host.reboot()
-    before = set_of(host)
-    is_done(host.dnf("-y", "remove", "browser"))
-    is_done(host.dnf("-y", "autoremove"))
-    assert set_of(host) == before and "nss-3.90.0-6.el9_2.tuxcare.1.x86_64" in before
 
 
 def test_three_later_kernels_of_the_vendor(in_fips: Host, service: Service, trees: Path) -> None:  # noqa: F811
